@@ -1,0 +1,75 @@
+# Two commands matter: `make book` writes the book, `make test` checks it. `make help` lists the rest.
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+# TORCH_INDEX: an extra package index for torch, for instance one that serves CPU-only builds.
+TORCH_INDEX ?=
+PIP_INSTALL_ARGS ?=
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+HTML := _build/html
+# One thread a process: these networks are too small to share, and two pools of threads fight each other.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help venv book serve lab test bench lint format clean distclean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make book    execute the notebooks and build the book (what has not changed is not run again)"
+	@echo "make test    unit tests, doctests, every notebook"
+	@echo "make serve   build the book and serve it at port $(PORT)"
+	@echo "make lab     open the notebooks in JupyterLab"
+	@echo "make bench   measure the sweep against plain training"
+	@echo "make lint    formatting, lint, types, stray notebook outputs"
+	@echo "make format  put the sources and the notebooks in order"
+	@echo "make clean   remove what was built (make distclean: the virtual environment too)"
+
+venv: $(STAMP)
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $(PIP_INSTALL_ARGS) -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+# After a failed build the parsed pages are dropped: kept, they would let the next build pass in silence.
+book: $(STAMP)
+	@$(BIN)/jupyter-book build -W -n --keep-going . || { rm -rf _build/.doctrees; exit 1; }
+	@echo "The book is at file://$(abspath $(HTML))/index.html"
+
+serve: book
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab chapters
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q -n $(WORKERS) tests lrlib
+	@if find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' | grep -q .; then \
+		$(BIN)/python -m pytest -q --nbval-lax -n $(WORKERS) --dist loadscope chapters; \
+	else echo "no notebooks yet"; fi
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy -p lrlib
+	@find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' -exec $(BIN)/nbstripout --verify {} +
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	@find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' -exec $(BIN)/nbstripout {} +
+
+clean:
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -path ./$(VENV) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)

@@ -1,0 +1,55 @@
+"""Pages that need no network: drop scripts that are doubled or never used, and warn of anything loaded from elsewhere.
+
+Jupyter Book writes its inline scripts twice, so every page fails with "THEBE_JS_URL has already been declared".
+The book has no Thebe button, so that script and its loader go altogether.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+LOADED_FROM_ELSEWHERE = re.compile(
+    r"""<(?:script|img|iframe|source|video|audio|embed)\b[^>]*?\bsrc\s*=\s*["']?(?:https?:)?//[^"'\s>]+"""
+    r"""|<link\b(?=[^>]*\brel\s*=\s*["']?(?:stylesheet|preload|modulepreload|icon))[^>]*?\bhref\s*=\s*["']?(?:https?:)?//[^"'\s>]+""",
+    re.IGNORECASE,
+)
+
+
+def loaded_from_elsewhere(html: str) -> list[str]:
+    """Return the tags of a page that make a browser fetch something from another host (links to follow are none)."""
+    return LOADED_FROM_ELSEWHERE.findall(html)
+
+
+def _keep_each_script_once(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
+    seen, kept = set(), []
+    for script in context.get("script_files", []):
+        name = str(getattr(script, "filename", script) or "")
+        body = getattr(script, "attributes", {}).get("body") or ""
+        if (name, body) in seen or "THEBE_JS_URL" in body or name.split("?")[0].endswith("sphinx-thebe.js"):
+            continue
+        seen.add((name, body))
+        kept.append(script)
+    context["script_files"] = kept
+
+
+def _warn_of_the_network(app: Sphinx, error: Exception | None) -> None:
+    if error is not None or app.builder.format != "html":
+        return
+    for docname in sorted(app.env.found_docs):
+        page = Path(app.outdir, app.builder.get_target_uri(docname))
+        if page.is_file():
+            for tag in loaded_from_elsewhere(page.read_text(encoding="utf-8")):
+                logger.warning("the page loads something from the network: %s", tag, location=docname)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("html-page-context", _keep_each_script_once, priority=900)
+    app.connect("build-finished", _warn_of_the_network)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,183 @@
+"""What holds for the repository as a whole: floors, sizes, notebooks, table of contents, citations, no network."""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "extensions"))
+
+from execution_cache import Sources, fingerprint, imported_modules  # noqa: E402
+from offline_pages import loaded_from_elsewhere  # noqa: E402
+
+FLOORS = {
+    "_check": 0,
+    "schedules": 1,
+    "updates": 1,
+    "surfaces": 1,
+    "data": 2,
+    "models": 2,
+    "tasks": 2,
+    "compiler": 3,
+    "training": 4,
+    "range_test": 5,
+    "diagnostics": 5,
+    "tuning": 5,
+    "evidence": 5,
+    "style": 6,
+    "plots": 6,
+    "widgets": 7,
+}
+MODULES = sorted((ROOT / "lrlib").rglob("*.py"))
+NOTEBOOKS = sorted(p for p in (ROOT / "chapters").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if dotted(p) != "lrlib"], ids=relative)
+def test_a_room_imports_only_its_own_and_lower_floors(path: Path) -> None:
+    room = dotted(path).split(".")[1]
+    assert room in FLOORS, f"{room} has no floor yet"
+    imported = imported_modules(path.read_text(encoding="utf-8"), dotted(path), is_package=path.name == "__init__.py")
+    others = {name.split(".")[1] for name in imported if name.startswith("lrlib.")} - {room}
+    # rooms on one floor may use each other only from data to models to tasks, and from style to plots
+    side_doors = {("models", "data"), ("tasks", "data"), ("tasks", "models"), ("plots", "style")}
+    above = {name for name in others & FLOORS.keys() if FLOORS[name] >= FLOORS[room] and (room, name) not in side_doors}
+    assert not above, f"{room} (floor {FLOORS[room]}) imports {sorted(above)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_a_module_fits_in_one_head(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 320
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=relative)
+def test_a_notebook_keeps_no_stray_outputs(path: Path) -> None:
+    for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
+        if cell.cell_type == "code":
+            assert cell.execution_count is None, f"cell {number} has an execution count"
+            kept = "keep_output" in cell.metadata.get("tags", [])
+            assert kept or not cell.outputs, f"cell {number} has outputs and is not tagged keep_output"
+
+
+def toc_files() -> list[str]:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+
+    def walk(node: object) -> list[str]:
+        if isinstance(node, list):
+            return [name for item in node for name in walk(item)]
+        if isinstance(node, dict):
+            here = [node[key] for key in ("root", "file") if key in node]
+            return here + [name for value in node.values() for name in walk(value)]
+        return []
+
+    return walk(toc)
+
+
+def page(name: str) -> Path | None:
+    return next((p for suffix in (".ipynb", ".md") if (p := ROOT / f"{name}{suffix}").is_file()), None)
+
+
+@pytest.mark.parametrize("name", toc_files())
+def test_every_entry_of_the_contents_exists(name: str) -> None:
+    assert page(name) is not None
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=relative)
+def test_every_notebook_is_in_the_contents(path: Path) -> None:
+    if "assignments" not in path.parts:
+        assert relative(path).removesuffix(".ipynb") in toc_files()
+
+
+def prose(path: Path) -> str:
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def bibliography() -> list[str]:
+    return re.findall(r"^@\w+\{([^,\s]+),", (ROOT / "references.bib").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_bibliography_keys_are_unique() -> None:
+    assert len(bibliography()) == len(set(bibliography()))
+
+
+@pytest.mark.parametrize("path", [p for name in toc_files() if (p := page(name))], ids=relative)
+def test_every_citation_is_in_the_bibliography(path: Path) -> None:
+    cited = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", prose(path))
+    keys = {key.strip() for group in cited for key in group.split(",")}
+    assert keys <= set(bibliography())
+
+
+def test_configuration_needs_no_network() -> None:
+    settings = CONFIG["sphinx"]["config"]
+    assert "sphinx-mathjax-offline" in CONFIG["sphinx"]["extra_extensions"]
+    assert settings["nb_ipywidgets_js"] == {}
+    assert "intersphinx_mapping" not in settings
+    addresses = [name for name in re.findall(r"https?://\S+", (ROOT / "_config.yml").read_text(encoding="utf-8"))]
+    assert addresses == []
+
+
+@pytest.mark.parametrize(
+    ("html", "fetches"),
+    [
+        ('<script src="https://elsewhere.example/a.js"></script>', True),
+        ("<script async src=//elsewhere.example/a.js></script>", True),
+        ('<link rel="stylesheet" href="https://elsewhere.example/a.css">', True),
+        ('<link href="https://elsewhere.example/a.css" rel="stylesheet">', True),
+        ('<img alt="" src="http://elsewhere.example/a.png">', True),
+        ('<script src="../_static/a.js"></script><link rel="stylesheet" href="_static/a.css">', False),
+        ('<a href="https://doi.org/10.1214/aoms/1177729586">doi</a>', False),
+        ('<link rel="canonical" href="https://elsewhere.example/">', False),
+    ],
+)
+def test_what_a_page_fetches_is_noticed(html: str, fetches: bool) -> None:
+    assert bool(loaded_from_elsewhere(html)) is fetches
+
+
+def write_package(root: Path) -> None:
+    (root / "requirements.txt").write_text("numpy==2\n", encoding="utf-8")
+    rooms = {
+        "__init__": "",
+        "low": "x = 1\n",
+        "high": "def f():\n    from lrlib import low\n    return low\n",
+        "apart": "",
+    }
+    (root / "lrlib").mkdir()
+    for name, code in rooms.items():
+        (root / "lrlib" / f"{name}.py").write_text(code, encoding="utf-8")
+    cells = [nbformat.v4.new_code_cell("%matplotlib inline\nfrom lrlib.high import f\nf()")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "page.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("changed", "runs_again"),
+    [
+        ("lrlib/low.py", True),
+        ("lrlib/high.py", True),
+        ("lrlib/__init__.py", True),
+        ("requirements.txt", True),
+        ("lrlib/apart.py", False),
+    ],
+)
+def test_a_notebook_runs_again_when_what_it_reaches_has_changed(tmp_path: Path, changed: str, runs_again: bool) -> None:
+    write_package(tmp_path)
+    before = fingerprint(tmp_path / "page.ipynb", tmp_path, Sources(tmp_path))
+    assert before == fingerprint(tmp_path / "page.ipynb", tmp_path, Sources(tmp_path))
+    with (tmp_path / changed).open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert (before != fingerprint(tmp_path / "page.ipynb", tmp_path, Sources(tmp_path))) is runs_again
