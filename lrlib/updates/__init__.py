@@ -1,0 +1,28 @@
+"""Update rules as pure functions over stacks of runs, each run with its own learning rate."""
+
+from lrlib.updates.adagrad_family import adadelta, adagrad, rmsprop
+from lrlib.updates.adam_family import adam, adamw, amsgrad
+from lrlib.updates.lion import lion
+from lrlib.updates.nadam import nadam
+from lrlib.updates.radam import radam
+from lrlib.updates.rule import State, UpdateRule
+from lrlib.updates.sgd import heavy_ball, nesterov, sgd
+from lrlib.updates.torch_adapter import from_torch
+
+__all__ = [
+    "State",
+    "UpdateRule",
+    "adadelta",
+    "adagrad",
+    "adam",
+    "adamw",
+    "amsgrad",
+    "from_torch",
+    "heavy_ball",
+    "lion",
+    "nadam",
+    "nesterov",
+    "radam",
+    "rmsprop",
+    "sgd",
+]

@@ -1,0 +1,106 @@
+"""What an update rule is: a pair of pure functions over a stack of runs."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lrlib._check import fail
+
+State = dict[str, Any]  # each value a Tensor or a list of Tensors, one per parameter
+
+
+@dataclass(frozen=True, repr=False)
+class UpdateRule:
+    """How one optimizer step turns gradients into new parameters, for a whole stack of runs at once.
+
+    ``init(params) -> state`` and ``update(params, grads, state, learning_rate) -> (params, state)`` are pure: they
+    return new tensors and leave their inputs as they were. ``params`` and ``grads`` are lists of tensors of shape
+    (runs, ...); ``learning_rate`` has shape (runs,) and the parameters' dtype. No run ever sees another's numbers.
+
+    Attributes:
+        name: the constructor's name.
+        init: the state before the first update; a flat dict of tensors and lists of tensors.
+        update: one step.
+        elementwise: whether all parameters may as well be given as one flat tensor (runs, parameters).
+        hyperparameters: what the constructor was given, read-only.
+        traceable: whether ``torch.fx.experimental.proxy_tensor.make_fx`` can trace ``update``.
+        default_learning_rate: the rate that ``torch.optim`` would use if none was given.
+
+    >>> import torch
+    >>> from lrlib.updates import sgd
+    >>> rule = sgd()
+    >>> params = [torch.tensor([[1.0], [1.0]])]  # two runs of one parameter
+    >>> params, state = rule.update(params, params, rule.init(params), torch.tensor([0.1, 0.5]))
+    >>> params
+    [tensor([[0.9000],
+            [0.5000]])]
+    """
+
+    name: str
+    init: Callable[[list[Tensor]], State] = field(compare=False)
+    update: Callable[[list[Tensor], list[Tensor], State, Tensor], tuple[list[Tensor], State]] = field(compare=False)
+    elementwise: bool
+    hyperparameters: Mapping[str, Any] = field(hash=False)
+    traceable: bool
+    default_learning_rate: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hyperparameters", MappingProxyType(dict(self.hyperparameters)))
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(f'{key}={value!r}' for key, value in self.hyperparameters.items())})"
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy does not pickle
+        return UpdateRule, (
+            self.name,
+            self.init,
+            self.update,
+            self.elementwise,
+            dict(self.hyperparameters),
+            self.traceable,
+            self.default_learning_rate,
+        )
+
+
+def check_params(params: list[Tensor]) -> None:
+    """A non-empty list of floating-point tensors that agree on the number of runs."""
+    need = "a non-empty list of floating-point tensors of shape (runs, ...)"
+    if not isinstance(params, list | tuple) or not all(isinstance(p, Tensor) for p in params):
+        fail("params", need, params, error=TypeError)
+    if not params or not all(p.is_floating_point() and p.dim() > 0 and len(p) == len(params[0]) for p in params):
+        fail("params", need, [(str(p.dtype), tuple(p.shape)) for p in params])
+
+
+def zeros(params: list[Tensor]) -> list[Tensor]:
+    """One zero tensor for each parameter."""
+    return [torch.zeros_like(p) for p in params]
+
+
+def scalar(value: float, params: list[Tensor]) -> Tensor:
+    """A 0-dim tensor beside the parameters: 0-dim, so that float64 does not promote float32 parameters."""
+    device = params[0].device
+    dtype = torch.float32 if device.type == "mps" else torch.float64  # the one device without float64
+    return torch.full((), value, dtype=dtype, device=device)
+
+
+def check_rates(learning_rate: Tensor, params: list[Tensor]) -> None:
+    """One rate for each run."""
+    if not isinstance(learning_rate, Tensor):
+        fail("learning_rate", "a tensor of shape (runs,)", learning_rate, error=TypeError)
+    if learning_rate.shape != params[0].shape[:1]:
+        fail("learning_rate", f"a tensor of shape ({len(params[0])},)", tuple(learning_rate.shape))
+
+
+def per_run(values: Tensor, like: Tensor) -> Tensor:
+    """Values of shape (runs,), shaped so that they broadcast against ``like`` of shape (runs, ...)."""
+    return values.reshape(-1, *[1] * (like.dim() - 1))
+
+
+def power(base: float, exponent: Tensor) -> Tensor:
+    """``base ** exponent`` for 0 <= base < 1 and exponent > 0."""
+    return torch.exp(exponent * (math.log(base) if base > 0 else -1e3))  # exp(-1000) is 0 in every float type

@@ -1,0 +1,354 @@
+"""The update rules against torch.optim, run by run, and what they promise as pure functions."""
+
+import math
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
+
+from lrlib import updates
+from lrlib.updates import UpdateRule
+
+SHAPES = ((3, 2), (2,), ())
+RATES = (1e-3, 1e-2, 0.1)
+STEPS = 200
+TORCH = {
+    "sgd": torch.optim.SGD,
+    "adagrad": torch.optim.Adagrad,
+    "rmsprop": torch.optim.RMSprop,
+    "adadelta": torch.optim.Adadelta,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "nadam": torch.optim.NAdam,
+    "radam": torch.optim.RAdam,
+}
+RULES = [
+    updates.sgd(),
+    updates.sgd(momentum=0.9, dampening=0.5, weight_decay=0.01, maximize=True),
+    updates.heavy_ball(),
+    updates.nesterov(),
+    updates.adagrad(),
+    updates.adagrad(lr_decay=0.1, weight_decay=0.1, initial_accumulator_value=0.5),
+    updates.rmsprop(),
+    updates.rmsprop(momentum=0.9, centered=True, weight_decay=0.1),
+    updates.adadelta(),
+    updates.adam(),
+    updates.amsgrad(weight_decay=0.1),
+    updates.adamw(),
+    updates.nadam(),
+    updates.radam(decoupled_weight_decay=True, weight_decay=0.1),
+    updates.radam(betas=(0.9, 0.5)),
+    updates.lion(weight_decay=0.1),
+]
+every_rule = pytest.mark.parametrize("rule", RULES, ids=repr)
+
+
+@pytest.fixture(autouse=True)
+def float64() -> Iterator[None]:
+    """torch keeps NAdam's momentum product and every step counter in the default dtype."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+    torch.set_num_threads(threads)
+
+
+def problem(*, runs: int = len(RATES), steps: int = STEPS) -> tuple[list[Tensor], list[list[Tensor]]]:
+    """Parameters and, for each step, noise to which the gradient adds a pull towards 0."""
+    generator = torch.Generator().manual_seed(1)
+    start, *noise = ([torch.randn(runs, *shape, generator=generator) for shape in SHAPES] for _ in range(steps + 1))
+    return start, noise
+
+
+def flattened(params: list[Tensor]) -> Tensor:
+    return torch.cat([p.reshape(len(p), -1) for p in params], dim=1)  # (runs, parameters)
+
+
+def gradient(params: list[Tensor], noise: list[Tensor]) -> list[Tensor]:
+    return [n + 0.1 * p for n, p in zip(noise, params, strict=True)]
+
+
+def descend(rule: UpdateRule, rates: Tensor, *, steps: int = STEPS) -> list[Tensor]:
+    params, noise = problem(runs=len(rates), steps=steps)
+    state = rule.init(params)
+    for n in noise:
+        params, state = rule.update(params, gradient(params, n), state, rates)
+    return params
+
+
+def descend_in_torch(make: Callable[..., torch.optim.Optimizer], run: int, rate: float, **kwargs: Any) -> list[Tensor]:
+    start, noise = problem()
+    params = [p[run].clone().requires_grad_() for p in start]
+    optimizer = make(params, lr=rate, **kwargs)
+    for n in noise:
+        for p, g in zip(params, gradient([p.detach() for p in params], [x[run] for x in n]), strict=True):
+            p.grad = g
+        optimizer.step()
+    return [p.detach() for p in params]
+
+
+def assert_same(ours: list[Tensor], run: int, theirs: list[Tensor]) -> None:
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a[run], b, rtol=1e-12, atol=1e-12)
+
+
+def assert_parity(rule: UpdateRule, make: Callable[..., torch.optim.Optimizer], **kwargs: Any) -> None:
+    ours = descend(rule, torch.tensor(RATES))
+    for run, rate in enumerate(RATES):
+        assert_same(ours, run, descend_in_torch(make, run, rate, **kwargs))
+
+
+few = settings(max_examples=6, deadline=None, derandomize=True, database=None)
+factor = st.floats(0.0, 0.99)
+betas = st.tuples(factor, st.floats(0.0, 0.9999))
+eps = st.floats(1e-10, 1e-3)
+decay = st.sampled_from([0.0, 1e-3, 0.1])
+flag = st.booleans()
+
+
+@few
+@given(momentum=factor, dampening=st.floats(0, 1), weight_decay=decay, maximize=flag)
+def test_sgd(**kwargs: Any) -> None:
+    assert_parity(updates.sgd(**kwargs), torch.optim.SGD, **kwargs)
+
+
+@few
+@given(momentum=st.floats(0.01, 0.99), weight_decay=decay, maximize=flag)
+def test_sgd_with_nesterov_momentum(**kwargs: Any) -> None:
+    assert_parity(updates.sgd(nesterov=True, **kwargs), torch.optim.SGD, nesterov=True, **kwargs)
+
+
+def test_heavy_ball_and_nesterov_are_sgd() -> None:
+    assert_parity(updates.heavy_ball(momentum=0.8), torch.optim.SGD, momentum=0.8)
+    assert_parity(updates.nesterov(momentum=0.8), torch.optim.SGD, momentum=0.8, nesterov=True)
+
+
+@few
+@given(lr_decay=st.floats(0, 1), weight_decay=decay, initial_accumulator_value=st.floats(0, 2), eps=eps)
+def test_adagrad(**kwargs: Any) -> None:
+    assert_parity(updates.adagrad(**kwargs), torch.optim.Adagrad, **kwargs)
+
+
+@few
+@given(alpha=st.floats(0.5, 0.999), eps=eps, weight_decay=decay, momentum=factor, centered=flag)
+def test_rmsprop(**kwargs: Any) -> None:
+    assert_parity(updates.rmsprop(**kwargs), torch.optim.RMSprop, **kwargs)
+
+
+@few
+@given(rho=factor, eps=eps, weight_decay=decay)
+def test_adadelta(**kwargs: Any) -> None:
+    assert_parity(updates.adadelta(**kwargs), torch.optim.Adadelta, **kwargs)
+
+
+@few
+@given(betas=betas, eps=eps, weight_decay=decay, amsgrad=flag)
+def test_adam(**kwargs: Any) -> None:
+    assert_parity(updates.adam(**kwargs), torch.optim.Adam, **kwargs)
+
+
+def test_amsgrad_is_adam_with_amsgrad() -> None:
+    assert_parity(updates.amsgrad(weight_decay=0.1), torch.optim.Adam, amsgrad=True, weight_decay=0.1)
+
+
+@few
+@given(betas=betas, eps=eps, weight_decay=decay, amsgrad=flag)
+def test_adamw(**kwargs: Any) -> None:
+    assert_parity(updates.adamw(**kwargs), torch.optim.AdamW, **kwargs)
+
+
+@few
+@given(betas=betas, eps=eps, weight_decay=decay, momentum_decay=st.floats(0, 0.1), decoupled_weight_decay=flag)
+def test_nadam(**kwargs: Any) -> None:
+    assert_parity(updates.nadam(**kwargs), torch.optim.NAdam, **kwargs)
+
+
+@few
+@given(betas=betas, eps=eps, weight_decay=decay, decoupled_weight_decay=flag)
+def test_radam(**kwargs: Any) -> None:
+    assert_parity(updates.radam(**kwargs), torch.optim.RAdam, **kwargs)
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_defaults_are_those_of_torch(name: str) -> None:
+    rule = getattr(updates, name)()
+    defaults = TORCH[name]([torch.zeros(1, requires_grad=True)]).defaults
+    assert rule.default_learning_rate == defaults["lr"]
+    assert rule.hyperparameters == {key: defaults[key] for key in rule.hyperparameters}
+    assert_parity(rule, TORCH[name])
+
+
+@few
+@given(betas=st.tuples(factor, factor), weight_decay=decay)
+def test_lion_is_the_pseudo_code_of_its_paper(betas: tuple[float, float], weight_decay: float) -> None:
+    ours = descend(updates.lion(betas=betas, weight_decay=weight_decay), torch.tensor(RATES))
+    start, noise = problem()
+    (beta1, beta2), momentum = betas, [torch.zeros_like(p) for p in start]
+    rates = [torch.tensor(RATES).reshape(-1, *[1] * len(shape)) for shape in SHAPES]
+    params = start
+    for n in noise:
+        grads = gradient(params, n)
+        update = [torch.sign(beta1 * m + (1 - beta1) * g) for m, g in zip(momentum, grads, strict=True)]
+        momentum = [beta2 * m + (1 - beta2) * g for m, g in zip(momentum, grads, strict=True)]
+        params = [p - r * (u + weight_decay * p) for p, r, u in zip(params, rates, update, strict=True)]
+    for run in range(len(RATES)):
+        assert_same(ours, run, [p[run] for p in params])
+
+
+@every_rule
+def test_one_flat_tensor_does_as_well(rule: UpdateRule) -> None:
+    assert rule.elementwise
+    rates, (params, noise) = torch.tensor(RATES), problem(steps=20)
+    flat = [flattened(params)]
+    flat_state = rule.init(flat)
+    state = rule.init(params)
+    for n in noise:
+        grads = gradient(params, n)
+        flat, flat_state = rule.update(flat, [flattened(grads)], flat_state, rates)
+        params, state = rule.update(params, grads, state, rates)
+    torch.testing.assert_close(flat[0], flattened(params), rtol=1e-14, atol=1e-14)
+
+
+@every_rule
+def test_inputs_are_left_as_they_were(rule: UpdateRule) -> None:
+    rates, (params, noise) = torch.tensor(RATES), problem(steps=3)
+    state = rule.init(params)
+    for n in noise:
+        inputs = (params, gradient(params, n), state, rates)
+        before = tree_map(lambda x: x.clone(), inputs)
+        params, state = rule.update(*inputs)
+        assert all(torch.equal(a, b) for a, b in zip(tree_leaves(inputs), tree_leaves(before), strict=True))
+
+
+@every_rule
+@pytest.mark.parametrize("poison", [math.inf, math.nan, 1e308])
+def test_a_diverged_run_changes_no_bit_of_its_neighbours(rule: UpdateRule, poison: float) -> None:
+    rates = torch.tensor(RATES)
+
+    def run(value: float | None) -> Tensor:
+        params, noise = problem(steps=15)
+        state = rule.init(params)
+        for step, n in enumerate(noise):
+            grads = gradient(params, n)
+            if value is not None and step >= 5:
+                for g in grads:
+                    g[1] = value
+            params, state = rule.update(params, grads, state, rates)
+        return flattened(params)[[0, 2]]
+
+    assert torch.equal(run(poison), run(None))
+
+
+@every_rule
+def test_member_of_a_stack_is_the_run_alone(rule: UpdateRule) -> None:
+    params, noise = problem(steps=15)
+    state = rule.init(params)
+    alone = [p[1:2] for p in params]
+    alone_state = rule.init(alone)
+    for n in noise:
+        grads = gradient(params, n)
+        alone, alone_state = rule.update(alone, [g[1:2] for g in grads], alone_state, torch.tensor(RATES[1:2]))
+        params, state = rule.update(params, grads, state, torch.tensor(RATES))
+    for a, b in zip(params, alone, strict=True):
+        torch.testing.assert_close(a[1:2], b, rtol=1e-14, atol=1e-14)
+
+
+@every_rule
+def test_can_be_traced_once_and_used_at_every_step(rule: UpdateRule) -> None:
+    assert rule.traceable
+    rates, (params, noise) = torch.tensor(RATES), problem(steps=10)
+    state = rule.init(params)
+
+    def one_step(params: list[Tensor], grads: list[Tensor], state: dict[str, Any], rates: Tensor) -> Any:
+        return rule.update(params, grads, state, rates)
+
+    traced = make_fx(one_step)(params, gradient(params, noise[0]), state, rates)
+    assert not [node for node in traced.graph.nodes if str(node.target).split(".")[0].endswith("_")]  # none in place
+    mirror, mirror_state = params, state
+    for n in noise:
+        params, state = rule.update(params, gradient(params, n), state, rates)
+        mirror, mirror_state = traced(mirror, gradient(mirror, n), mirror_state, rates)
+    (ours, spec), (theirs, mirror_spec) = tree_flatten((params, state)), tree_flatten((mirror, mirror_state))
+    assert spec == mirror_spec
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@every_rule
+def test_float32_parameters_stay_float32(rule: UpdateRule) -> None:
+    params = [torch.ones(2, 3, dtype=torch.float32)]
+    state = rule.init(params)
+    rates = torch.tensor([0.1, 0.01], dtype=torch.float32)
+    for _ in range(8):
+        new, state = rule.update(params, params, state, rates)
+    assert new[0].dtype == torch.float32
+    for leaf in tree_leaves(state):
+        assert leaf.dtype == (torch.float32 if leaf.dim() else torch.float64)
+
+
+@every_rule
+def test_a_rate_of_zero_moves_nothing(rule: UpdateRule) -> None:
+    start, _ = problem(steps=3)
+    assert torch.equal(flattened(descend(rule, torch.zeros(len(RATES)), steps=3)), flattened(start))
+
+
+@every_rule
+def test_shows_and_pickles_and_compares(rule: UpdateRule) -> None:
+    copy = pickle.loads(pickle.dumps(rule))
+    assert copy == rule
+    assert hash(copy) == hash(rule)
+    assert repr(rule).startswith(rule.name + "(")
+    assert eval(repr(rule), vars(updates)) == rule
+    rates = torch.tensor(RATES)
+    assert torch.equal(flattened(descend(copy, rates, steps=2)), flattened(descend(rule, rates, steps=2)))
+    with pytest.raises(TypeError):
+        rule.hyperparameters["momentum"] = 0.5  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: updates.sgd(momentum=-0.1), ValueError, r"momentum must be a finite number >= 0, but got -0\.1"),
+        (lambda: updates.sgd(momentum="a"), TypeError, "momentum must be a finite number"),
+        (lambda: updates.sgd(nesterov=True), ValueError, "nesterov must be False unless momentum > 0"),
+        (lambda: updates.sgd(nesterov=True, momentum=0.9, dampening=0.1), ValueError, "nesterov must be"),
+        (lambda: updates.sgd(maximize=1), TypeError, "maximize must be True or False, but got 1"),
+        (lambda: updates.nesterov(momentum=0.0), ValueError, "nesterov must be"),
+        (lambda: updates.adagrad(lr_decay=-1), ValueError, "lr_decay must be"),
+        (lambda: updates.adagrad(initial_accumulator_value=-1), ValueError, "initial_accumulator_value must be"),
+        (lambda: updates.rmsprop(alpha=1.5), ValueError, "alpha must be a finite number >= 0 and <= 1"),
+        (lambda: updates.rmsprop(centered=None), TypeError, "centered must be"),
+        (lambda: updates.adadelta(rho=2), ValueError, "rho must be"),
+        (lambda: updates.adam(betas=(0.9, 1.0)), ValueError, r"betas\[1\] must be a finite number >= 0 and < 1"),
+        (lambda: updates.adam(betas=0.9), TypeError, r"betas must be a pair of numbers, but got 0\.9"),
+        (lambda: updates.adam(betas=(0.9, 0.99, 0.999)), ValueError, "betas must be a pair"),
+        (lambda: updates.adamw(eps=-1e-8), ValueError, "eps must be"),
+        (lambda: updates.nadam(momentum_decay=math.nan), ValueError, "momentum_decay must be"),
+        (lambda: updates.radam(weight_decay=-1), ValueError, "weight_decay must be"),
+        (lambda: updates.lion(betas=(1.0, 0.9)), ValueError, r"betas\[0\] must be"),
+        (lambda: updates.adam().init([]), ValueError, "params must be a non-empty list"),
+        (lambda: updates.adam().init(torch.zeros(2, 3)), TypeError, "params must be a non-empty list"),
+        (lambda: updates.adam().init([torch.zeros(2), torch.zeros(3)]), ValueError, "params must be"),
+        (lambda: updates.adam().init([torch.zeros(2, dtype=torch.int64)]), ValueError, "params must be"),
+    ],
+)
+def test_bad_inputs_are_named(make: Callable[[], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
+
+
+@every_rule
+def test_the_rates_are_one_for_each_run(rule: UpdateRule) -> None:
+    params = [torch.ones(2, 3)]
+    state = rule.init(params)
+    with pytest.raises(TypeError, match=r"learning_rate must be a tensor of shape \(runs,\), but got 0\.1"):
+        rule.update(params, params, state, 0.1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"learning_rate must be a tensor of shape \(2,\), but got \(3,\)"):
+        rule.update(params, params, state, torch.ones(3))
