@@ -1,0 +1,217 @@
+"""Tasks, data and models: what they promise, and how they refuse."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lrlib import data, models, surfaces, tasks, updates
+
+X = torch.linspace(-1, 1, 6).reshape(6, 1)
+GOOD = {
+    "model": lambda: nn.Linear(1, 1),
+    "train": (X, 2 * X),
+    "validation": (X, 2 * X),
+    "loss": tasks.mean_squared_error,
+}
+
+
+def task(**changes):
+    return tasks.Task("own", **(GOOD | changes))
+
+
+def test_a_readers_own_model_data_and_loss_make_a_task():
+    assert task().examples == 6
+
+
+NAN = torch.full((6, 1), torch.nan)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": nn.Linear(1, 1).weight}, "model must be callable"),
+        ({"model": lambda: 3}, "model must be a function that returns a torch.nn.Module, but got 3"),
+        ({"model": nn.ReLU}, "model must be a function that returns a module with parameters"),
+        ({"loss": "mse"}, "loss must be callable, but got 'mse'"),
+        (
+            {"loss": lambda o, t: o - t},
+            r"loss must be a function that returns a scalar tensor, but got 'one of shape \(2, 1\)'",
+        ),
+        ({"loss": lambda o, t: 1.0}, "loss must be a function that returns a scalar tensor, but got 1.0"),
+        ({"metrics": {"error": 3}}, r"metrics\['error'\] must be callable"),
+        ({"metrics": {"error": lambda o, t: o}}, "error must be a function that returns a scalar tensor"),
+        ({"augment": 3}, "augment must be callable"),
+        ({"train": (X, X[:2])}, r"train must be a pair .* as many examples, but got \[\(6, 1\), \(2, 1\)\]"),
+        ({"train": X}, "train must be a pair"),
+        ({"train": (X[:0], X[:0])}, "train must be a pair"),
+        ({"validation": (X.numpy(), X)}, "validation must be a pair"),
+        ({"train": (NAN, X)}, "train inputs must be free of NaN and infinity, but got '6 such entries'"),
+        ({"validation": (X, NAN)}, "validation targets must be free of NaN"),
+    ],
+)
+def test_what_does_not_fit_is_named(changes, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        task(**changes)
+
+
+def test_losses_agree_with_torch():
+    generator = torch.Generator().manual_seed(0)
+    logits, classes = torch.randn(7, 4, 5, generator=generator, dtype=torch.float64), torch.arange(28).view(7, 4) % 5
+    twin = F.cross_entropy(logits.flatten(0, 1), classes.flatten())
+    assert float(tasks.cross_entropy(logits, classes)) == pytest.approx(float(twin), rel=1e-14)
+    assert float(tasks.accuracy(F.one_hot(classes, 5).double(), classes)) == 1.0
+    a, b = torch.randn(2, 6, 3, generator=generator, dtype=torch.float64)
+    assert float(tasks.mean_squared_error(a, b)) == pytest.approx(float(F.mse_loss(a, b)), rel=1e-14)
+
+
+def test_batch_order_is_a_permutation_each_epoch_and_depends_on_the_seed_alone():
+    order = tasks.batch_order(10, batch_size=3, steps=6, seed=1)
+    assert order.shape == (6, 3)
+    for epoch in (order[:3], order[3:]):
+        assert len(set(epoch.flatten().tolist())) == 9
+    assert torch.equal(order[:4], tasks.batch_order(10, batch_size=3, steps=4, seed=1))
+    assert not torch.equal(order, tasks.batch_order(10, batch_size=3, steps=6, seed=2))
+    with pytest.raises(ValueError, match="batch_size must be an integer >= 1 and <= 10, but got 11"):
+        tasks.batch_order(10, batch_size=11, steps=1, seed=0)
+
+
+def test_shifting_moves_each_image_by_at_most_one_pixel():
+    images = tasks.digits_mlp().train[0][:40]
+    moved = tasks.shift_images(images, torch.Generator().manual_seed(0))
+    padded = F.pad(images.view(-1, 8, 8), (1, 1, 1, 1))
+    seen = set()
+    for image, frame in zip(moved.view(-1, 8, 8), padded, strict=True):
+        offsets = [(i, j) for i in range(3) for j in range(3) if torch.equal(image, frame[i : i + 8, j : j + 8])]
+        assert offsets
+        seen.add(offsets[0])
+    assert len(seen) > 5
+
+
+def test_noisy_quadratic_has_the_chosen_spectrum_and_its_minimum_at_zero():
+    problem = tasks.noisy_quadratic([1.0, 5.0], noise=2.0, examples=50, start=3.0)
+    inputs, targets = problem.train
+
+    def loss(point):
+        return problem.loss(point - inputs, targets)
+
+    zero = torch.zeros(2, dtype=torch.float64)
+    assert abs(float(loss(zero))) < 1e-12
+    torch.testing.assert_close(torch.func.grad(loss)(zero), zero)
+    torch.testing.assert_close(
+        torch.func.hessian(loss)(zero), torch.diag(torch.tensor([1.0, 5.0], dtype=torch.float64))
+    )
+    assert float(loss(torch.tensor([3.0, 3.0], dtype=torch.float64))) == pytest.approx(0.5 * 6 * 9)
+
+
+def test_surface_task_is_the_surface():
+    surface = surfaces.rosenbrock()
+    problem = tasks.surface_task(surface, start=[0.5, 2.0])
+    step = tasks.training_step(problem, updates.sgd())
+    params, state = step.init(0, torch.float64)
+    rate = torch.tensor([0.01], dtype=torch.float64)
+    loss, after, _, norm = step.step(params, state, rate, *problem.train)
+    point = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    value = surface.function(point)
+    value.backward()
+    torch.testing.assert_close(loss[0], value.detach())
+    torch.testing.assert_close(after[0], (point - 0.01 * point.grad).detach())
+    torch.testing.assert_close(norm[0], point.grad.norm())
+    with pytest.raises(ValueError, match="start must be 2 numbers"):
+        tasks.surface_task(surface, start=[1.0])
+    with pytest.raises(TypeError, match="surface must be a Surface"):
+        tasks.surface_task("rosenbrock")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: models.mlp([64]), "widths must be at least two"),
+        (lambda: models.mlp([64, 0]), r"widths\[1\] must be an integer >= 1"),
+        (
+            lambda: models.mlp([4, 2], activation="swish"),
+            "activation must be one of 'relu', 'tanh', 'gelu', but got 'swish'",
+        ),
+        (lambda: models.cnn(channels=(2, 2, 2, 2)), "side must be divisible by 16"),
+        (lambda: models.CharTransformer(width=10, heads=4), "heads must be a divisor of width = 10, but got 4"),
+        (lambda: data.pydoc_text(context=1), "context must be an integer >= 2, but got 1"),
+        (lambda: tasks.digits_mlp(shift=1), "shift must be True or False, but got 1"),
+        (lambda: tasks.noisy_quadratic([]), "eigenvalues must be a non-empty"),
+        (lambda: tasks.noisy_quadratic([1.0], noise=-1), "noise must be a finite number >= 0, but got -1"),
+    ],
+)
+def test_bad_models_and_data_are_named(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()
+
+
+def test_data_have_the_documented_shapes_and_scale():
+    digits = data.digits()
+    assert [len(digits.train[0]), len(digits.validation[0])] == [1437, 360]
+    assert float(digits.train[0].mean()) == pytest.approx(0, abs=1e-12)
+    assert float(digits.train[0].std(correction=0)) == pytest.approx(1)
+    table = data.breast_cancer()
+    np.testing.assert_allclose(table.train[0].std(0, correction=0), 1)
+    assert data.diabetes().train[1].shape[1] == 1
+    text = data.pydoc_text(context=16, vocabulary=20)
+    inputs, targets = text.train
+    assert torch.equal(inputs[0, 1:], targets[0, :-1])
+    assert torch.equal(inputs[1:, 0], targets[:-1, -1])
+    assert int(inputs.max()) == 19
+
+
+@pytest.mark.parametrize("load", [data.fashion_mnist, data.cifar10])
+def test_larger_sets_say_what_to_do_without_a_network(monkeypatch, load):
+    import sklearn.datasets
+
+    def offline(**settings):
+        raise OSError("no route")
+
+    monkeypatch.setattr(sklearn.datasets, "fetch_openml", offline)
+    with pytest.raises(
+        ConnectionError, match=r"not in the cache .*\(no route\).*lrlib.data.digits\(\), which needs no network"
+    ):
+        load()
+
+
+def test_larger_sets_are_standardized_and_split(monkeypatch):
+    import sklearn.datasets
+
+    def fetch(**settings):
+        pixels = np.random.default_rng(0).integers(0, 256, (60_010, 4))
+        return pixels, (np.arange(60_010) % 10).astype(str)
+
+    monkeypatch.setattr(sklearn.datasets, "fetch_openml", fetch)
+    images = data.fashion_mnist()
+    assert images.train[0].shape == (60_000, 4)
+    assert images.validation[1].tolist() == [*range(10)]
+    assert float(images.train[0].std(correction=0)) == pytest.approx(1)
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 64)
+
+    def forward(self, x):
+        return x + self.layer(x)
+
+
+@pytest.mark.parametrize("factory", [lambda: models.mlp((64, 8, 10)), models.cnn, Residual])
+@pytest.mark.parametrize("shared", [True, False])
+def test_stacked_forward_is_each_copys_own_forward(factory, shared):
+    copies = [models.initial_parameters(factory, seed=seed).double() for seed in range(3)]
+    names = [name for name, _ in copies[0].named_parameters()]
+    stacked = {name: torch.stack([dict(m.named_parameters())[name].detach() for m in copies]) for name in names}
+    inputs = torch.randn(3, 5, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    outputs = models.stacked_forward(copies[0])(stacked, inputs[0] if shared else inputs, shared)
+    for k, model in enumerate(copies):
+        torch.testing.assert_close(outputs[k], model(inputs[0 if shared else k]).detach(), rtol=1e-12, atol=1e-12)
+
+
+def test_chains_are_recognized():
+    assert models.is_chain(models.cnn())
+    assert not models.is_chain(Residual())
+    assert not models.is_chain(nn.Sequential(nn.Linear(2, 2), nn.Dropout()))
+    assert not models.is_chain(nn.Sequential(nn.Linear(2, 2, bias=False)))
