@@ -1,0 +1,250 @@
+"""A stack of runs that train together, one batched step at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from lrlib.models import initial_parameters, is_chain, stacked_forward
+from lrlib.schedules import PlateauRule, Schedule
+from lrlib.tasks import Task, augment_batch, batch_order
+from lrlib.training.records import Sweep
+from lrlib.updates import UpdateRule
+
+EVALUATION_BATCH = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The checked arguments of a stack; see :func:`lrlib.training.sweep` for their meaning."""
+
+    task: Task
+    rule: UpdateRule
+    schedule: Schedule | None
+    feedback: PlateauRule | None
+    steps: int
+    batch_size: int
+    dtype: torch.dtype
+    device: torch.device
+    eval_every: int | None
+    eval_examples: int
+    clip_norm: float | None
+    record_updates: bool
+    divergence_threshold: float
+    threads: int
+
+
+class Stack:
+    """Runs that train together. ``advance`` makes updates, ``records`` tells how far things have come.
+
+    To cancel, stop advancing: what was recorded until then stands. Every number of a run depends on that run's rate
+    and seed alone, whoever else is in the stack.
+    """
+
+    def __init__(self, plan: Plan, *, learning_rates: np.ndarray, seeds: np.ndarray) -> None:
+        self.plan, self.learning_rates, self.seeds, self.step = plan, learning_rates, seeds, 0
+        task, device, dtype, steps = plan.task, plan.device, plan.dtype, plan.steps
+        self._shared = len(set(seeds.tolist())) == 1
+        self._distinct, self._member = np.unique(seeds, return_inverse=True)
+        models = [initial_parameters(task.model, seed=int(seed)) for seed in self._distinct]
+        self._model = models[0].to(device, dtype)
+        self._forward = stacked_forward(self._model)
+        self._may_draw = not is_chain(self._model)
+        self._names = [name for name, _ in self._model.named_parameters()]
+        self._shapes = [parameter.shape for parameter in self._model.parameters()]
+        stacked = [self._stack([dict(m.named_parameters())[name] for m in models]) for name in self._names]
+        self._buffers = {
+            name: self._stack([dict(m.named_buffers())[name] for m in models]) for name, _ in models[0].named_buffers()
+        }
+        flat = torch.cat([tensor.flatten(1) for tensor in stacked], dim=1)  # (runs, P)
+        self._params = [flat] if plan.rule.elementwise else stacked
+        self._state = plan.rule.init(self._params)
+        self._data = {name: self._place(getattr(task, name)) for name in ("train", "validation")}
+        order = [
+            batch_order(task.examples, batch_size=plan.batch_size, steps=steps, seed=int(seed))
+            for seed in self._distinct
+        ]
+        self._order = torch.stack(order, dim=1).to(device)  # (steps, seeds, batch)
+        self._index = torch.from_numpy(self._member).to(device)
+        self._loss_of_runs = {shared: vmap(task.loss, in_dims=(0, None if shared else 0)) for shared in (True, False)}
+        runs = len(seeds)
+        self._factor = np.ones(steps) if plan.schedule is None else plan.schedule(np.arange(steps))
+        self._plateau = None if plan.feedback is None else plan.feedback.init(learning_rates)
+        self._rates = np.full((runs, steps), np.nan)
+        blank = torch.full((steps, runs), torch.nan, dtype=dtype, device=device)
+        self._loss, self._grad_norm = blank, blank.clone()
+        self._update_ratio: list[Tensor] = []
+        self._evaluations: list[tuple[int, dict[str, dict[str, np.ndarray]]]] = []
+        if plan.eval_every is not None:
+            self._evaluate()
+
+    def _stack(self, tensors: list[Tensor]) -> Tensor:
+        """One tensor for each distinct seed -> (runs, *shape)."""
+        stacked = torch.stack([tensor.detach() for tensor in tensors])[torch.from_numpy(self._member)]
+        dtype = self.plan.dtype if stacked.is_floating_point() else stacked.dtype
+        return stacked.to(self.plan.device, dtype)
+
+    def _place(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        def place(tensor: Tensor) -> Tensor:
+            return tensor.to(self.plan.device, self.plan.dtype if tensor.is_floating_point() else tensor.dtype)
+
+        return place(pair[0]), place(pair[1])
+
+    @property
+    def done(self) -> bool:
+        """Whether all planned updates were made."""
+        return self.step == self.plan.steps
+
+    def advance(self, steps: int) -> None:
+        """Make the next ``steps`` updates, or as many as are left."""
+        with _threads(self.plan.threads):
+            for _ in range(min(steps, self.plan.steps - self.step)):
+                self._update()
+                every = self.plan.eval_every
+                if self.done or (every is not None and self.step % every == 0):
+                    self._evaluate()
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """(batch, ...) if all runs share a seed, else (runs, batch, ...)."""
+        inputs, targets = self._data["train"]
+        rows = self._order[self.step]
+        xs = [
+            augment_batch(self.plan.task, inputs[row], seed=int(seed), step=self.step)
+            for row, seed in zip(rows, self._distinct, strict=True)
+        ]
+        if self._shared:
+            return xs[0], targets[rows[0]]
+        return torch.stack(xs)[self._index], targets[rows][self._index]
+
+    def _pieces(self, params: list[Tensor]) -> list[Tensor]:
+        if not self.plan.rule.elementwise:
+            return [tensor.detach() for tensor in params]
+        columns = params[0].detach().split([shape.numel() for shape in self._shapes], dim=1)
+        return [column.view(-1, *shape) for column, shape in zip(columns, self._shapes, strict=True)]
+
+    def _tensors(self, pieces: list[Tensor]) -> dict[str, Tensor]:
+        return {**dict(zip(self._names, pieces, strict=True)), **self._buffers}
+
+    def _losses(self, pieces: list[Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
+        outputs = self._forward(self._tensors(pieces), inputs, self._shared)
+        return self._loss_of_runs[self._shared](outputs, targets)
+
+    def _update(self) -> None:
+        plan, step = self.plan, self.step
+        inputs, targets = self._batch()
+        pieces = [piece.requires_grad_() for piece in self._pieces(self._params)]
+        with self._randomness():
+            losses = self._losses(pieces, inputs, targets)
+        gradients = torch.autograd.grad(losses.sum(), pieces)
+        with torch.no_grad():
+            flat = torch.cat([g.flatten(1) for g in gradients], dim=1)
+            norm = torch.linalg.vector_norm(flat, dim=1)  # (runs,): a norm over the whole stack would mix runs
+            if plan.clip_norm is not None:
+                scale = (plan.clip_norm / (norm + 1e-6)).clamp(max=1.0)
+                flat = flat * scale.unsqueeze(1)
+                gradients = tuple(g * scale.view(-1, *[1] * (g.dim() - 1)) for g in gradients)
+            base = self.learning_rates if self._plateau is None else self._plateau.learning_rates
+            rates = torch.as_tensor(base * self._factor[step]).to(plan.device, plan.dtype)
+            grads = [flat] if plan.rule.elementwise else list(gradients)
+            before = self._params
+            self._params, self._state = plan.rule.update(before, grads, self._state, rates)
+            if plan.record_updates:
+                self._update_ratio.append(self._ratios(self._pieces(before), self._pieces(self._params)))
+        self._rates[:, step] = rates.cpu().numpy()
+        self._loss[step], self._grad_norm[step] = losses.detach(), norm
+        self.step += 1
+
+    def _ratios(self, before: list[Tensor], after: list[Tensor]) -> Tensor:
+        """(runs, tensors): norm of each tensor's update over the norm that the tensor had."""
+
+        def norms(pieces: list[Tensor]) -> Tensor:
+            return torch.stack([torch.linalg.vector_norm(p.flatten(1), dim=1) for p in pieces], dim=1)
+
+        return norms([new - old for old, new in zip(before, after, strict=True)]) / norms(before)
+
+    @contextmanager
+    def _randomness(self) -> Iterator[None]:
+        """Dropout and the like draw from the runs' seed and the step; a stack of such a model has one seed."""
+        if not self._may_draw:
+            yield
+            return
+        cuda = [self.plan.device] if self.plan.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed((int(self.seeds[0]) << 32) + self.step)
+            yield
+
+    @torch.no_grad()
+    def _evaluate(self) -> None:
+        measures = {"loss": self.plan.task.loss, **self.plan.task.metrics}
+        pieces = self._pieces(self._params)
+        tensors = self._tensors(pieces)
+        training = self._model.training
+        self._model.eval()
+        found: dict[str, dict[str, np.ndarray]] = {}
+        for split, data in self._data.items():
+            inputs, targets = (tensor[: self.plan.eval_examples] for tensor in data)
+            total = {name: torch.zeros(len(self.seeds), dtype=torch.float64) for name in measures}
+            for x, y in zip(inputs.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True):
+                outputs = self._forward(tensors, x, True)
+                for name, measure in measures.items():
+                    total[name] += vmap(measure, in_dims=(0, None))(outputs, y).cpu().double() * len(x)
+            found[split] = {name: (value / len(inputs)).numpy() for name, value in total.items()}
+        self._model.train(training)
+        self._evaluations.append((self.step, found))
+        if self._plateau is not None and self.plan.feedback is not None:
+            self._plateau = self.plan.feedback.update(self._plateau, found["validation"]["loss"])
+
+    def records(self) -> Sweep:
+        """All that was recorded so far. The evaluations may be none if the stack was stopped before the first."""
+        plan, done = self.plan, self.step
+        schedule = plan.schedule if plan.feedback is None else plan.feedback
+
+        def evaluated(split: str, name: str) -> np.ndarray:
+            rows = [found[split][name] for _, found in self._evaluations]
+            return np.stack(rows, axis=1) if rows else np.empty((len(self.seeds), 0))
+
+        ratios = torch.stack(self._update_ratio, dim=1) if self._update_ratio else torch.empty(len(self.seeds), done, 0)
+        return Sweep(
+            learning_rates=self.learning_rates,
+            seeds=self.seeds,
+            rates=self._rates[:, :done].copy(),
+            loss=self._loss[:done].T.cpu().double().numpy().copy(),
+            grad_norm=self._grad_norm[:done].T.cpu().double().numpy().copy(),
+            update_ratio=ratios.cpu().double().numpy(),
+            eval_steps=np.array([step for step, _ in self._evaluations], dtype=np.int64),
+            train_loss=evaluated("train", "loss"),
+            validation_loss=evaluated("validation", "loss"),
+            train_metrics={name: evaluated("train", name) for name in plan.task.metrics},
+            validation_metrics={name: evaluated("validation", name) for name in plan.task.metrics},
+            planned_steps=plan.steps,
+            divergence_threshold=plan.divergence_threshold,
+            tensor_names=tuple(self._names),
+            provenance={
+                "task": plan.task.name,
+                "rule": repr(plan.rule),
+                "schedule": "constant" if schedule is None else repr(schedule),
+                "batch_size": plan.batch_size,
+                "dtype": str(plan.dtype).removeprefix("torch."),
+                "device": plan.device.type,
+                "engine": "torch",
+                "versions": {"torch": torch.__version__, "numpy": np.__version__},
+            },
+            parameters={
+                name: t.detach().cpu().clone() for name, t in self._tensors(self._pieces(self._params)).items()
+            },
+        )
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """These models are too small for two threads to help; torch's own setting is put back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
