@@ -2,13 +2,16 @@
 
 Jupyter Book writes its inline scripts twice, so every page fails with "THEBE_JS_URL has already been declared".
 The book has no Thebe button, so that script and its loader go altogether.
+Sphinx copies no style sheet where no page is out of date, so a change of the look counts as a change of every page.
 """
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -49,7 +52,19 @@ def _warn_of_the_network(app: Sphinx, error: Exception | None) -> None:
                 logger.warning("the page loads something from the network: %s", tag, location=docname)
 
 
+def _all_pages_if_the_look_changed(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    digest = hashlib.sha256()
+    for folder, files in (("assets", "*"), ("extensions", "*.py")):
+        for path in sorted(path for path in Path(app.srcdir, folder).rglob(files) if path.is_file()):
+            digest.update(path.read_bytes())
+    before, env.look_of_the_book = getattr(env, "look_of_the_book", None), digest.hexdigest()
+    return [] if before == env.look_of_the_book else sorted(env.found_docs)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("env-get-outdated", _all_pages_if_the_look_changed)
     app.connect("html-page-context", _keep_each_script_once, priority=900)
     app.connect("build-finished", _warn_of_the_network)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
