@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ import torch
 from lrlib import surfaces, tasks, training, updates
 from lrlib.models import initial_parameters
 
+Rule = Callable[[], updates.UpdateRule]
 Contestants = dict[str, Callable[[], object]]
 
 
@@ -38,15 +40,21 @@ def plain_run(
 
 
 def stack_run(
-    task: tasks.Task, rule: updates.UpdateRule, *, runs: int, steps: int, batch_size: int
+    task: tasks.Task,
+    rule: updates.UpdateRule,
+    *,
+    runs: int,
+    steps: int,
+    batch_size: int,
+    engine: str = "torch",
+    threads: int = 1,
 ) -> Callable[[], None]:
     """The same updates at ``runs`` rates at once, evaluations left out."""
     rates = np.geomspace(1e-3, 1e-1, runs)
+    settings = {"rule": rule, "batch_size": batch_size, "engine": engine, "threads": threads, "device": "cpu"}
 
     def run() -> None:
-        stack = training.start(
-            task, learning_rates=rates, rule=rule, steps=steps + 1, batch_size=batch_size, device="cpu"
-        )
+        stack = training.start(task, learning_rates=rates, steps=steps + 1, **settings)
         stack.advance(steps)
 
     return run
@@ -80,18 +88,32 @@ ROWS = [
 
 
 def multiples() -> None:
-    print(
-        f"{'task':12} {'rule':5} {'batch':>5} {'rates':>5} {'sweep / run':>12} {'naive / sweep':>14} {'µs a step':>13}"
-    )
+    print("In multiples of one plain nn.Module + torch.optim run; K rates at once, by engine (and threads)")
+    print(f"{'':26} {'torch':>7} {'compiled':>9} {'compiled':>9} {'compiled':>9}")
+    print(f"{'task, rule, batch, K':26} {'K':>7} {'1':>9} {'K':>9} {'K, 2 thr.':>9} {'naive / torch':>14}")
     for name, make, rule, optimizer, batch, runs, steps in ROWS:
         task = make()
         run = plain_run(task, optimizer, steps=steps, batch_size=batch)
-        naive = lambda run=run, runs=runs: [run() for _ in range(runs)]  # noqa: E731
-        stack = stack_run(task, rule(), runs=runs, steps=steps, batch_size=batch)
-        seconds = interleaved({"run": run, "stack": stack, "naive": naive}, rounds=3)
-        micro = statistics.median(seconds["stack"]) / steps / runs * 1e6
-        row = (ratio(seconds, "stack", "run"), ratio(seconds, "naive", "stack"), micro)
-        print(f"{name:12} {rule.__name__:5} {batch:5} {runs:5} {row[0]:12.1f} {row[1]:14.1f} {row[2]:13.0f}")
+
+        def stack(runs: int, task: tasks.Task = task, rule: Rule = rule, **settings: Any) -> Callable[[], None]:
+            return stack_run(task, rule(), runs=runs, **settings)
+
+        size = {"steps": steps, "batch_size": batch}
+        contestants = {
+            "run": run,
+            "torch": stack(runs, **size),
+            "one": stack(1, engine="compiled", **size),
+            "compiled": stack(runs, engine="compiled", **size),
+            "threads": stack(runs, engine="compiled", threads=2, **size),
+            "naive": lambda run=run, runs=runs: [run() for _ in range(runs)],
+        }
+        seconds = interleaved(contestants, rounds=3)
+        torch_k, one, compiled, threads = (
+            ratio(seconds, key, "run") for key in ("torch", "one", "compiled", "threads")
+        )
+        label = f"{name}, {rule.__name__}, {batch}, {runs}"
+        naive = ratio(seconds, "naive", "torch")
+        print(f"{label:26} {torch_k:7.1f} {one:9.2f} {compiled:9.1f} {threads:9.1f} {naive:14.1f}")
 
 
 def stack_sizes() -> None:
@@ -108,7 +130,6 @@ def stack_sizes() -> None:
 
 def surface_runs() -> None:
     surface, steps = surfaces.rosenbrock(), 200
-    task = tasks.surface_task(surface)
 
     def plain() -> None:
         point = torch.tensor(surface.start, requires_grad=True)
@@ -118,21 +139,28 @@ def surface_runs() -> None:
             surface.function(point).backward()
             rule.step()
 
-    stack = stack_run(task, updates.sgd(), runs=1000, steps=steps, batch_size=1)
-    seconds = interleaved({"run": plain, "stack": stack})
-    print(f"\nRosenbrock, 1,000 rates: {ratio(seconds, 'stack', 'run'):.2f} × one plain run")
+    rates = np.geomspace(1e-6, 1e-4, 1000)
+    contestants: Contestants = {"run": plain} | {
+        engine: lambda engine=engine: training.descend(surface, learning_rates=rates, steps=steps, engine=engine)
+        for engine in ("torch", "compiled")
+    }
+    seconds = interleaved(contestants)
+    torch_k, compiled = (ratio(seconds, engine, "run") for engine in ("torch", "compiled"))
+    print(f"\nRosenbrock, 1,000 rates, points kept: torch {torch_k:.2f} ×, compiled {compiled:.2f} × one plain run")
 
 
 def peak_memory() -> None:
-    """Peak resident memory of 128 runs with Adam, beyond that of importing torch, in processes of their own."""
+    """Peak resident memory of processes of their own: torch and data alone, then 128 runs with Adam."""
     code = (
-        "import resource; from benchmarks.sweeps import *\n"
-        "stack_run(tasks.digits_mlp(), updates.adam(), runs={runs}, steps=30, batch_size=64)()\n"
+        "import resource\n"
+        "from benchmarks.sweeps import *\n"
+        "task = tasks.digits_mlp()\n"
+        "if {runs}: stack_run(task, updates.adam(), runs={runs}, steps=30, batch_size=64)()\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
-    used = [int(subprocess.check_output([sys.executable, "-c", code.format(runs=runs)])) for runs in (1, 128)]
+    used = {runs: int(subprocess.check_output([sys.executable, "-c", code.format(runs=runs)])) for runs in (0, 1, 128)}
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    print(f"\ndigits MLP, Adam: 128 runs take {(used[1] - used[0]) / unit:.0f} MB more than one run at the peak")
+    print("\npeak memory, digits MLP, Adam:", ", ".join(f"{runs} runs {kb / unit:.0f} MB" for runs, kb in used.items()))
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from lrlib import plots, schedules, style, surfaces, tasks, training
+from lrlib import plots, schedules, style, surfaces, tasks, training, updates
 
 SWEEP = training.sweep(
     tasks.digits_mlp(hidden=(8,)),
@@ -96,6 +96,14 @@ def test_colour_means_rate():
     assert style.tokens()["accent"] == style.ACCENT
 
 
+@pytest.mark.parametrize("rule", [updates.sgd(), updates.adam()], ids=lambda rule: rule.name)
+def test_compiled_descents_are_the_same(rule):
+    settings = {"learning_rates": [1e-4, 1e-3, 10.0], "steps": 40, "rule": rule, "gradient_noise": 0.5}
+    plain, compiled = (training.descend(surfaces.rosenbrock(), engine=e, **settings) for e in ("torch", "compiled"))
+    np.testing.assert_allclose(compiled.points, plain.points, rtol=1e-9)
+    np.testing.assert_allclose(compiled.loss, plain.loss, rtol=1e-9)
+
+
 def test_descend_follows_torch_and_names_bad_input():
     surface = surfaces.beale()
     path = training.descend(surface, learning_rates=[0.01], steps=5)
@@ -106,6 +114,13 @@ def test_descend_follows_torch_and_names_bad_input():
     ]
     np.testing.assert_array_equal(noisy[0], noisy[1])
     assert not np.array_equal(noisy[0], noisy[2])
-    for name, value in {"surface": 3, "learning_rates": [], "steps": 0, "start": [1.0], "gradient_noise": -1}.items():
+    for name, value in {
+        "surface": 3,
+        "learning_rates": [],
+        "steps": 0,
+        "start": [1.0],
+        "gradient_noise": -1,
+        "engine": "c",
+    }.items():
         with pytest.raises((ValueError, TypeError), match=f"^{name} must be"):
             training.descend(**({"surface": surface, "learning_rates": [0.1], "steps": 2} | {name: value}))

@@ -13,7 +13,7 @@ Split = tuple[Tensor, Tensor]
 Measure = Callable[[Tensor, Tensor], Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
     """Everything that a run needs but the learning rate and how to use it.
 

@@ -11,11 +11,13 @@ from lrlib import _check
 from lrlib.models import initial_parameters, is_chain
 from lrlib.schedules import PlateauRule, Schedule, scale
 from lrlib.tasks import Task
+from lrlib.training.compiled import CompiledStack, obstacle
 from lrlib.training.device import find_device
 from lrlib.training.records import Run, Sweep, concatenate
 from lrlib.training.stack import Plan, Stack
 from lrlib.updates import UpdateRule, sgd
 
+COMPILE_FROM = 2000  # updates in all from which compiling pays for itself
 FULL_STACK = 8  # from so many rates on, a stack of one seed keeps the processor busy and shares its minibatches
 
 
@@ -74,7 +76,9 @@ def sweep(
         clip_norm: scale each run's gradient down to at most this norm.
         record_updates: record each tensor's update-to-weight ratio at each step.
         divergence_threshold: a run counts as diverged once its loss exceeds so many times max(1, its first loss).
-        threads: torch threads on the CPU.
+        threads: torch threads on the CPU, or how many compiled runs go on at once.
+        engine: ``"torch"``; ``"compiled"``, several times faster on a CPU, for tasks and rules that can be traced;
+            ``"auto"`` compiles what can be compiled where there are enough updates to pay for it.
         progress: show a progress bar.
 
     Raises:
@@ -91,13 +95,14 @@ def sweep(
     checked = _check.integers("seeds", seeds, at_least=0)
     if len(set(checked)) < len(checked):
         _check.fail("seeds", "distinct", seeds)
-    plan = _plan(task, **settings)
+    plan, engine = _plan(task, runs=len(rates) * len(checked), **settings)
     alone = len(rates) >= FULL_STACK or not is_chain(initial_parameters(task.model, seed=checked[0]))
-    groups = [[seed] for seed in checked] if alone and plan.device.type == "cpu" else [list(checked)]
+    split = engine is Stack and alone and plan.device.type == "cpu"
+    groups = [[seed] for seed in checked] if split else [list(checked)]
     sweeps = []
     with tqdm(total=plan.steps * len(groups), disable=not progress, unit="step") as bar:
         for group in groups:
-            stack = Stack(plan, learning_rates=np.tile(rates, len(group)), seeds=np.repeat(group, len(rates)))
+            stack = engine(plan, learning_rates=np.tile(rates, len(group)), seeds=np.repeat(group, len(rates)))
             while not stack.done:
                 before = stack.step
                 stack.advance(50)
@@ -117,12 +122,14 @@ def start(task: Task, *, learning_rates: Sequence[float] | np.ndarray, seed: int
     """
     rates = _check.reals("learning_rates", learning_rates, above=0)
     seed = _check.integer("seed", seed, at_least=0)
-    return Stack(_plan(task, **settings), learning_rates=rates, seeds=np.full(len(rates), seed))
+    plan, engine = _plan(task, runs=len(rates), **settings)
+    return engine(plan, learning_rates=rates, seeds=np.full(len(rates), seed))
 
 
 def _plan(
     task: Task,
     *,
+    runs: int,
     steps: int,
     rule: UpdateRule | None = None,
     schedule: Schedule | None = None,
@@ -136,7 +143,8 @@ def _plan(
     record_updates: bool = False,
     divergence_threshold: float = 1e3,
     threads: int = 1,
-) -> Plan:
+    engine: str = "torch",
+) -> tuple[Plan, type[Stack]]:
     if not isinstance(task, Task):
         _check.fail("task", "a Task", task, error=TypeError)
     rule = sgd() if rule is None else rule
@@ -154,7 +162,7 @@ def _plan(
         _check.fail("dtype", "torch.float32 or torch.float64", dtype)
     if batch_size is None:
         batch_size = task.examples
-    return Plan(
+    plan = Plan(
         task=task,
         rule=rule,
         schedule=schedule,
@@ -170,6 +178,17 @@ def _plan(
         divergence_threshold=_check.real("divergence_threshold", divergence_threshold, above=1),
         threads=_check.integer("threads", threads, at_least=1),
     )
+    return plan, _engine(plan, engine, updates=runs * steps)
+
+
+def _engine(plan: Plan, engine: str, *, updates: int) -> type[Stack]:
+    _check.choice("engine", engine, ("auto", "torch", "compiled"))
+    if engine == "torch" or (engine == "auto" and updates < COMPILE_FROM):
+        return Stack
+    reason = obstacle(plan)
+    if reason is not None and engine == "compiled":
+        _check.fail("engine", f"'auto' or 'torch' here, since {reason}", engine)
+    return CompiledStack if reason is None else Stack
 
 
 def _check_horizon(name: str, schedule: Schedule, steps: int) -> None:

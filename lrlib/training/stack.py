@@ -45,6 +45,8 @@ class Stack:
     and seed alone, whoever else is in the stack.
     """
 
+    engine = "torch"
+
     def __init__(self, plan: Plan, *, learning_rates: np.ndarray, seeds: np.ndarray) -> None:
         self.plan, self.learning_rates, self.seeds, self.step = plan, learning_rates, seeds, 0
         task, device, dtype, steps = plan.task, plan.device, plan.dtype, plan.steps
@@ -101,12 +103,22 @@ class Stack:
 
     def advance(self, steps: int) -> None:
         """Make the next ``steps`` updates, or as many as are left."""
+        end = min(self.step + steps, self.plan.steps)
+        every = self.plan.eval_every or self.plan.steps
         with _threads(self.plan.threads):
-            for _ in range(min(steps, self.plan.steps - self.step)):
-                self._update()
-                every = self.plan.eval_every
-                if self.done or (every is not None and self.step % every == 0):
+            while self.step < end:
+                self._updates(min(end, (self.step // every + 1) * every) - self.step)
+                if self.done or (self.plan.eval_every is not None and self.step % every == 0):
                     self._evaluate()
+
+    def _updates(self, count: int) -> None:
+        for _ in range(count):
+            self._update()
+
+    def _planned_rates(self, count: int) -> np.ndarray:
+        """(count, runs) the rates of the next updates, as feedback has left them."""
+        base = self.learning_rates if self._plateau is None else self._plateau.learning_rates
+        return base * self._factor[self.step : self.step + count, None]
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """(batch, ...) if all runs share a seed, else (runs, batch, ...)."""
@@ -147,8 +159,7 @@ class Stack:
                 scale = (plan.clip_norm / (norm + 1e-6)).clamp(max=1.0)
                 flat = flat * scale.unsqueeze(1)
                 gradients = tuple(g * scale.view(-1, *[1] * (g.dim() - 1)) for g in gradients)
-            base = self.learning_rates if self._plateau is None else self._plateau.learning_rates
-            rates = torch.as_tensor(base * self._factor[step]).to(plan.device, plan.dtype)
+            rates = torch.from_numpy(self._planned_rates(1)[0]).to(plan.device, plan.dtype)
             grads = [flat] if plan.rule.elementwise else list(gradients)
             before = self._params
             self._params, self._state = plan.rule.update(before, grads, self._state, rates)
@@ -230,7 +241,7 @@ class Stack:
                 "batch_size": plan.batch_size,
                 "dtype": str(plan.dtype).removeprefix("torch."),
                 "device": plan.device.type,
-                "engine": "torch",
+                "engine": self.engine,
                 "versions": {"torch": torch.__version__, "numpy": np.__version__},
             },
             parameters={

@@ -5,7 +5,7 @@ from lrlib.updates.adam_family import adam, adamw, amsgrad
 from lrlib.updates.lion import lion
 from lrlib.updates.nadam import nadam
 from lrlib.updates.radam import radam
-from lrlib.updates.rule import State, UpdateRule
+from lrlib.updates.rule import State, UpdateRule, named_tensors, nested_tensors
 from lrlib.updates.sgd import heavy_ball, nesterov, sgd
 from lrlib.updates.torch_adapter import from_torch
 
@@ -21,6 +21,8 @@ __all__ = [
     "heavy_ball",
     "lion",
     "nadam",
+    "named_tensors",
+    "nested_tensors",
     "nesterov",
     "radam",
     "rmsprop",

@@ -104,3 +104,20 @@ def per_run(values: Tensor, like: Tensor) -> Tensor:
 def power(base: float, exponent: Tensor) -> Tensor:
     """``base ** exponent`` for 0 <= base < 1 and exponent > 0."""
     return torch.exp(exponent * (math.log(base) if base > 0 else -1e3))  # exp(-1000) is 0 in every float type
+
+
+def named_tensors(state: State) -> dict[str, Tensor]:
+    """A state's tensors by names of their own."""
+    named: dict[str, Tensor] = {}
+    for key, value in state.items():
+        tensors = value if isinstance(value, list) else [value]
+        named |= {f"{key}[{i}]": tensor for i, tensor in enumerate(tensors)}
+    return named
+
+
+def nested_tensors(named: dict[str, Tensor], like: State) -> State:
+    """The inverse of :func:`named_tensors`."""
+    return {
+        key: [named[f"{key}[{i}]"] for i in range(len(value))] if isinstance(value, list) else named[f"{key}[0]"]
+        for key, value in like.items()
+    }
