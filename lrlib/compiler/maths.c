@@ -138,7 +138,8 @@ INLINE f32 tanh_f32(f32 x) {
              1.48572235717979e-05f);
   f32 q = ((1.19825839466702e-06f * z + 1.18534705686654e-04f) * z + 2.26843463243900e-03f) * z + 4.89352518554385e-03f;
   f32 y = c * ((p * z + 6.37261928875436e-04f) * z + 4.89352455891786e-03f) / q;
-  return __builtin_fabsf(x) < 4e-4f ? x : y;
+  f32 a = __builtin_fabsf(x);
+  return a < 4e-4f ? x : a > 9.0f ? __builtin_copysignf(1.0f, x) : y;
 }
 INLINE f64 sigmoid_f64(f64 x) { return 1.0 / (1.0 + exp_f64(-x)); }
 INLINE f32 sigmoid_f32(f32 x) { return 1.0f / (1.0f + exp_f32(-x)); }

@@ -10,6 +10,7 @@ from lrlib.compiler.expression import Buffer, c_type, literal
 from lrlib.compiler.lower import Lowered
 from lrlib.compiler.plan import Plan, aligned, plan
 
+_KERNELS_IN_A_PART = 48
 _FLOATING = {torch.float32: 4, torch.float64: 8}
 
 
@@ -48,20 +49,28 @@ def _literals(buffers: list[Buffer]) -> Iterator[str]:
 
 
 def _step(lowered: Lowered, memory: Plan) -> str:
-    written = {buffer for kernel in lowered.emitter.kernels for buffer in kernel.writes} | set(lowered.in_place.values())
+    """The step in parts: the C compiler's time grows faster than the length of a function."""
+    kernels = lowered.emitter.kernels
+    written = {buffer for kernel in kernels for buffer in kernel.writes} | set(lowered.in_place.values())
     parameters = [
         f"{'' if buffer in written else 'const '}{c_type(buffer.dtype)} *restrict {buffer.name}"
         for buffer in lowered.buffers
     ]
-    lines = [
-        f"static __attribute__((noinline)) void step({', '.join([*parameters, 'char *restrict work', 'i32 *restrict bad'])}) {{"
-    ]
+    head = f"({', '.join([*parameters, 'char *restrict work', 'i32 *restrict bad'])}) {{"
+    names = []
     for buffer, place in lowered.in_place.items():
-        lines.append(f"{c_type(buffer.dtype)} *const {buffer.name} = {place.name};")
+        names.append((buffer, f"{c_type(buffer.dtype)} *const {buffer.name} = {place.name};"))
     for buffer, offset in memory.offsets.items():
-        lines.append(f"{c_type(buffer.dtype)} *const {buffer.name} = ({c_type(buffer.dtype)} *)(work + {offset});")
-    lines += [kernel.text for kernel in lowered.emitter.kernels]
-    return "\n".join([*lines, "}"])
+        names.append((buffer, f"{c_type(buffer.dtype)} *const {buffer.name} = ({c_type(buffer.dtype)} *)(work + {offset});"))
+    parts = []
+    for start in range(0, len(kernels), _KERNELS_IN_A_PART):
+        part = kernels[start : start + _KERNELS_IN_A_PART]
+        used = {buffer for kernel in part for buffer in kernel.reads | kernel.writes}
+        lines = [f"KERNEL void part{len(parts)}{head}", *(text for buffer, text in names if buffer in used)]
+        parts.append("\n".join([*lines, *(kernel.text for kernel in part), "}"]))
+    passed = ", ".join([buffer.name for buffer in lowered.buffers] + ["work", "bad"])
+    calls = [f"part{index}({passed});" for index in range(len(parts))]
+    return "\n".join([*parts, f"INLINE void step{head}", *calls, "}"])
 
 
 def _loop(lowered: Lowered) -> str:

@@ -93,9 +93,8 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor, shared: bool) -> Tensor:
 
 def _convolution(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor, shared: bool) -> Tensor:
     runs = weight.shape[0]
-    x = x if shared else _merge_runs(x)
     x = F.conv2d(
-        x.contiguous(memory_format=torch.channels_last),  # grouped convolution and pooling run several times faster so
+        x if shared else _merge_runs(x),
         weight.flatten(0, 1),
         bias.flatten(),
         layer.stride,
