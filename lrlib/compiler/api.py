@@ -33,8 +33,8 @@ def compile_step(
         inputs: example tensors, by the names that ``Program.run`` will ask for, in the order of the step's arguments.
         outputs: a name for each output.
         per_step: the inputs that come with one value for each step (learning rate, minibatch indices).
-        dtype: float32 or float64; what floating-point inputs with at least one axis are converted to. 0-dim ones keep
-            theirs (a float64 step counter beside float32 parameters). As they are, if not given.
+        dtype: float32 or float64; what floating-point inputs are converted to, but for 0-dim float64 ones (a step
+            counter beside float32 parameters). As they are, if not given.
 
     Raises:
         UnsupportedOperation: the step uses an operation that has no rule; the message says which and where.
@@ -88,7 +88,11 @@ def _lowered(
     if unknown or set(per_step) & set(outputs):
         fail("per_step", "names of inputs that no output replaces", tuple(per_step))
     examples = {
-        name: (tensor.to(dtype) if dtype and tensor.is_floating_point() and tensor.dim() else tensor).detach()
+        name: (tensor if dtype is None or not _converts(tensor) else tensor.to(dtype)).detach()
         for name, tensor in inputs.items()
     }
     return lower(step, examples, outputs, sorted(per_step))
+
+
+def _converts(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and (tensor.dim() > 0 or tensor.dtype != torch.float64)

@@ -1,4 +1,4 @@
-"""Calling the C compiler of the ``ziglang`` package, and keeping what it made under the hash of what it was made from."""
+"""Calls the C compiler of the ``ziglang`` package, and keeps what it made under the hash of what it was made from."""
 
 import hashlib
 import os
@@ -11,7 +11,15 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-_COMMON = ["-O3", "-std=gnu11", "-fno-strict-aliasing", "-ffp-contract=fast", "-fno-math-errno", "-nostdlib", "-Wno-everything"]
+_COMMON = [
+    "-O3",
+    "-std=gnu11",
+    "-fno-strict-aliasing",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-nostdlib",
+    "-Wno-everything",
+]
 _NATIVE = [*_COMMON, "-march=native", "-shared", "-fPIC", "-fvisibility=hidden"]
 _WASM = [
     *_COMMON,
@@ -82,5 +90,8 @@ def _processor() -> str:
     lines: list[str] = []
     if Path("/proc/cpuinfo").exists():
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        lines = [next((line for line in text.splitlines() if line.startswith(k)), "") for k in ("model name", "flags", "Features")]
+        lines = [
+            next((line for line in text.splitlines() if line.startswith(k)), "")
+            for k in ("model name", "flags", "Features")
+        ]
     return "\0".join([sys.platform, platform.machine(), platform.processor(), *lines])

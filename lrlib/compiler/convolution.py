@@ -5,6 +5,7 @@ from typing import Any
 
 from lrlib.compiler.emitter import Emitter, Meta
 from lrlib.compiler.expression import Value, c_type
+from lrlib.compiler.reductions import sum_
 from lrlib.compiler.rules import rule
 
 
@@ -112,8 +113,6 @@ def convolution_backward(
             emitter.kernel(f"{function}_{name}({pointers}, {tail}", reads=[y, source], writes=[whole, columns])
             gradients[place] = result
     if output_mask[2] and metas[2]:
-        from lrlib.compiler.reductions import sum_
-
         gradients[2] = sum_(emitter, metas[2], grad_output, [0, *range(2, len(grad_output.shape))])
     return tuple(gradients)
 

@@ -74,11 +74,15 @@ def _vector_norm(
     return x.abs().sum(axes, keepdim) if ord == 1 else x.abs().pow(ord).sum(axes, keepdim).pow(1 / ord)
 
 
-def _mean(x: Tensor, dim: Sequence[int] | None = None, *, correction: float | None = None, keepdim: bool = False) -> Tensor:
+def _mean(
+    x: Tensor, dim: Sequence[int] | None = None, *, correction: float | None = None, keepdim: bool = False
+) -> Tensor:
     return x.mean(_axes(x, dim), keepdim)
 
 
-def _var(x: Tensor, dim: Sequence[int] | None = None, *, correction: float | None = None, keepdim: bool = False) -> Tensor:
+def _var(
+    x: Tensor, dim: Sequence[int] | None = None, *, correction: float | None = None, keepdim: bool = False
+) -> Tensor:
     axes = _axes(x, dim)
     count = 1
     for axis in axes:

@@ -89,11 +89,11 @@ def _test(template: str) -> Callable[..., Value]:
 
 def common_type(operands: list[Operand]) -> torch.dtype:
     """The type that torch computes in: 0-dim tensors and numbers change the kind, not the width, of larger ones."""
-    stand_ins = [
+    stand_ins: list[Any] = [
         torch.empty((1,) * len(operand.shape), dtype=operand.dtype) if isinstance(operand, Value) else operand
         for operand in operands
     ]
-    return torch.result_type(*stand_ins) if len(stand_ins) == 2 else operands[0].dtype  # type: ignore[union-attr]
+    return torch.result_type(*stand_ins)
 
 
 for _name, _template in ARITHMETIC.items():
@@ -125,7 +125,11 @@ def sub(emitter: Emitter, meta: Meta, input: Operand, other: Operand, alpha: flo
 @rule("div")
 def div(emitter: Emitter, meta: Meta, input: Operand, other: Operand, rounding_mode: str | None = None) -> Value:
     name = c_type(meta.dtype)
-    template = {None: "({0} / {1})", "floor": f"floordiv_{name}({{0}}, {{1}})", "trunc": f"truncdiv_{name}({{0}}, {{1}})"}
+    template = {
+        None: "({0} / {1})",
+        "floor": f"floordiv_{name}({{0}}, {{1}})",
+        "trunc": f"truncdiv_{name}({{0}}, {{1}})",
+    }
     return emitter.call(template[rounding_mode], meta, [input, other], meta.dtype)
 
 

@@ -52,7 +52,9 @@ class Emitter:
     buffers: list[Buffer] = field(default_factory=list)
     parents: dict[Buffer, tuple[Buffer, int]] = field(default_factory=dict)  # a buffer that is a part of another
 
-    def buffer(self, dtype: torch.dtype, size: int, *, literal: torch.Tensor | None = None, temporary: bool = True) -> Buffer:
+    def buffer(
+        self, dtype: torch.dtype, size: int, *, literal: torch.Tensor | None = None, temporary: bool = True
+    ) -> Buffer:
         """A new buffer."""
         new = Buffer(f"t{len(self.buffers)}", dtype, max(size, 1), temporary and literal is None, literal)
         self.buffers.append(new)
@@ -135,7 +137,9 @@ class Emitter:
             self.in_memory(value)  # else it would be computed anew for every element it is spread over
         return cast(reindex(value.expression, lambda leaf: layout.expand(leaf, shape)), dtype)
 
-    def call(self, template: str, meta: Meta, operands: Sequence[Value | float | int | bool], compute: torch.dtype) -> Value:
+    def call(
+        self, template: str, meta: Meta, operands: Sequence[Value | float | int | bool], compute: torch.dtype
+    ) -> Value:
         """An elementwise operation: operands are converted to ``compute``, the result is of the type in ``meta``."""
         arguments = tuple(self.broadcast(operand, meta.shape, compute) for operand in operands)
         return Value(meta.shape, Call(template, arguments, meta.dtype))

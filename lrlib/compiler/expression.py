@@ -139,9 +139,7 @@ def reindex(expression: Expression, change: Callable[[Leaf], Leaf]) -> Expressio
     if isinstance(expression, Leaf):
         return change(expression)
     if isinstance(expression, Call):
-        return Call(
-            expression.template, tuple(reindex(a, change) for a in expression.arguments), expression.dtype
-        )
+        return Call(expression.template, tuple(reindex(a, change) for a in expression.arguments), expression.dtype)
     return expression
 
 

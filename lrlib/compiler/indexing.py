@@ -43,9 +43,10 @@ def _lookup(
     inner = [table.shape[axis] for axis in after]
     place = linear_index(where, table.strides, table.offset, (2,) * len(where))  # 2: positions count on axes of size 1
     assert table.buffer is not None
+    element = f"{table.buffer.name}[{place}]"
     text = (
         f"{_loops(outer, [places[a] for a in before])}{_loops(shape, found)}{{\n{positions}"
-        f"{_loops(inner, [places[a] for a in after])}{statement.format(f'{table.buffer.name}[{place}]', other.element(sides))} }}"
+        f"{_loops(inner, [places[a] for a in after])}{statement.format(element, other.element(sides))} }}"
     )
     return text, list(leaves.values())
 

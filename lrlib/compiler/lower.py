@@ -1,8 +1,9 @@
 """From a traced step to kernels over named buffers: what is read, what is kept, what is recorded."""
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,6 +38,7 @@ class Lowered:
 def lower(step: Step, inputs: Mapping[str, Tensor], outputs: Sequence[str], per_step: Sequence[str]) -> Lowered:
     """Trace ``step`` and emit it. An output with the name of an input takes its place in the next step."""
     module = trace(step, list(inputs.values()))
+    whence = partial(origin, step, list(inputs.values()))
     emitter, ports, buffers = Emitter(), [], []
     values: dict[Node, Any] = {}
     names = iter(inputs.items())
@@ -54,7 +56,7 @@ def lower(step: Step, inputs: Mapping[str, Tensor], outputs: Sequence[str], per_
         elif node.op == "output":
             results = _results(node, values, outputs)
         else:
-            values[node] = _emit(emitter, node, values)
+            values[node] = _emit(emitter, node, values, whence)
             if isinstance(values[node], Value) and len(node.users) > 1:
                 emitter.share(values[node])
     carried: list[tuple[Buffer, Value]] = []
@@ -91,17 +93,19 @@ def _constant(emitter: Emitter, tensor: Tensor) -> Value:
     return Value(shape, Leaf(buffer, shape, contiguous_strides(shape)))
 
 
-def _emit(emitter: Emitter, node: Node, values: Mapping[Node, Any]) -> Any:
-    args, kwargs = (torch.fx.node.map_arg(part, values.__getitem__) for part in (node.args, node.kwargs))
+def _emit(emitter: Emitter, node: Node, values: Mapping[Node, Any], whence: Callable[[Any], str]) -> Any:
+    args = torch.fx.node.map_arg(node.args, values.__getitem__)
+    kwargs = torch.fx.node.map_arg(node.kwargs, values.__getitem__)
     if node.target is operator.getitem:
-        return args[0][args[1]]
+        return args[0][args[1]]  # type: ignore[index]
     name = operation(node)
     if name not in RULES:
-        raise UnsupportedOperation(f"{node.target} has no rule in lrlib.compiler; it stands {origin(node)}")
+        raise UnsupportedOperation(f"{node.target} has no rule in lrlib.compiler; {whence(node.target)}")
     try:
         return RULES[name](emitter, _metas(node.meta["val"]), **arguments(node, args, kwargs))
     except NotImplementedError as error:
-        raise UnsupportedOperation(f"{node.target}: not supported: {error}; it stands {origin(node)}") from error
+        problem = f"{node.target} is not supported with {error}; {whence(node.target)}"
+        raise UnsupportedOperation(problem) from error
 
 
 def _metas(value: Any) -> Any:

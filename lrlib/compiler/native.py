@@ -63,7 +63,7 @@ class Program:
 
         Args:
             inputs: an array or tensor for every input by its name, with the shape of the example that the program was
-                compiled for; those given per step have one more axis in front, of length N. Nothing is changed in place.
+                compiled for; those given per step have one more axis in front, of length N. They are not written to.
             steps: N; may be left out where an input is given per step.
 
         Raises:
@@ -78,7 +78,7 @@ class Program:
         count = self._steps(inputs, steps)
         arrays = [self._array(port, inputs, count) for port in self.ports]
         table = (ctypes.c_void_p * max(len(arrays), 1))(*(array.ctypes.data for array in arrays))
-        workspace = self._spare.pop() if self._spare else np.empty(self.workspace_bytes + 64, np.uint8)
+        workspace = self._workspace()
         start = -(-workspace.ctypes.data // 64) * 64
         stopped = self._function(start, table, 0, count)  # type: ignore[attr-defined]
         self._spare.append(workspace)
@@ -89,6 +89,12 @@ class Program:
             {port.name: array for port, array in named.items() if port.role == "recorded"},
             {port.name: array for port, array in named.items() if port.role == "carried"},
         )
+
+    def _workspace(self) -> Array:
+        try:
+            return self._spare.pop()  # one step, unlike a test followed by a pop: threads share the list
+        except IndexError:
+            return np.empty(self.workspace_bytes + 64, np.uint8)
 
     def _steps(self, inputs: Mapping[str, Any], steps: int | None) -> int:
         lengths = {len(inputs[port.name]) for port in self.ports if port.role == "per_step"}
@@ -108,5 +114,7 @@ class Program:
         if array.shape != shape:
             fail(f"inputs[{port.name!r}]", f"of shape {shape}", array.shape)
         if not np.can_cast(array.dtype, dtype, casting="same_kind"):
-            fail(f"inputs[{port.name!r}]", f"of a dtype that converts to {np.dtype(dtype)}", array.dtype, error=TypeError)
+            fail(
+                f"inputs[{port.name!r}]", f"of a dtype that converts to {np.dtype(dtype)}", array.dtype, error=TypeError
+            )
         return np.array(array, dtype, order="C", copy=True if port.role == "carried" else None)

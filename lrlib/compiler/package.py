@@ -43,7 +43,7 @@ class Artifact:
         }
 
     def to_json(self) -> str:
-        """Manifest and module as one JSON text, the module base64-encoded under ``"wasm"``; the same bits every time."""
+        """Manifest and module as one JSON text, the module in base64 under ``"wasm"``; the same bits every time."""
         return json.dumps(self.manifest() | {"wasm": base64.b64encode(self.wasm).decode("ascii")}, sort_keys=True)
 
 

@@ -1,4 +1,4 @@
-"""Where temporaries live: one block of memory, planned before anything runs, in which dead buffers' places are reused."""
+"""Where temporaries live: one block of memory, planned before anything runs, that reuses the places of dead ones."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +55,11 @@ def plan(
             free = _released(free, offsets[dead], aligned(dead.bytes))
         size = aligned(buffer.bytes)
         gaps = [gap for gap in free if gap[1] >= size]
-        if gaps:
+        heir = _overwritten(buffer, kernels[first[buffer]], first[buffer], last, deaths)
+        if heir:  # what is read here for the last time is still in the cache
+            deaths.remove(heir)
+            offsets[buffer] = offsets[heir]
+        elif gaps:
             gap = min(gaps, key=lambda g: g[1])
             free.remove(gap)
             if gap[1] > size:
@@ -74,6 +78,17 @@ def plan(
         if whole in offsets:
             offsets[buffer] = offsets[whole] + elements * ITEM_SIZES[buffer.dtype]
     return Plan(offsets, end)
+
+
+def _overwritten(
+    buffer: Buffer, kernel: Kernel, time: int, last: Mapping[Buffer, int], deaths: Sequence[Buffer]
+) -> Buffer | None:
+    """A buffer of the same size that the kernel reads for the last time, and only where it writes next."""
+    for dying in sorted(kernel.in_place, key=lambda b: b.name):
+        same = dying.bytes == buffer.bytes and buffer in kernel.writes
+        if same and last.get(dying) == time and dying in deaths:
+            return dying
+    return None
 
 
 def root(buffer: Buffer, parents: Mapping[Buffer, tuple[Buffer, int]]) -> Buffer:

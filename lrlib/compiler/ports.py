@@ -17,7 +17,7 @@ class Port:
     Attributes:
         name: what the caller calls it.
         role: ``"carried"`` (an input that an output replaces for the next step), ``"constant"`` (an input, the same in
-            all steps), ``"per_step"`` (an input with one value a step) or ``"recorded"`` (an output, kept of each step).
+            all steps), ``"per_step"`` (an input with one value a step) or ``"recorded"`` (an output of each step).
         shape: of one step's value.
         dtype: of its elements.
     """

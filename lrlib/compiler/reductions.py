@@ -128,10 +128,7 @@ def _rows(emitter: Emitter, meta: Meta, source: Leaf, axes: set[int], which: str
     target = layout.reshape(whole, outer)
     assert target is not None
     nest = merge(outer, [target, first])
-    to, row = (
-        nest.element(leaf, strides)
-        for leaf, strides in zip((target, first), nest.strides, strict=True)
-    )
+    to, row = (nest.element(leaf, strides) for leaf, strides in zip((target, first), nest.strides, strict=True))
     text = f"{nest.headers()}{to} = row_{which}_{c_type(meta.dtype)}(&{row}, {length});"
     emitter.kernel(text, reads=[source], writes=[whole])
     return result

@@ -1,4 +1,4 @@
-"""The C text of a lowered step: helpers of the types it uses, the step, the loop over steps, the page's entry points."""
+"""The C text of a lowered step: helpers, the step, the loop over steps, the entry points for a page."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -61,8 +61,10 @@ def _step(lowered: Lowered, memory: Plan) -> str:
     for buffer, place in lowered.in_place.items():
         names.append((buffer, f"{c_type(buffer.dtype)} *const {buffer.name} = {place.name};"))
     for buffer, offset in memory.offsets.items():
-        names.append((buffer, f"{c_type(buffer.dtype)} *const {buffer.name} = ({c_type(buffer.dtype)} *)(work + {offset});"))
-    parts = []
+        names.append(
+            (buffer, f"{c_type(buffer.dtype)} *const {buffer.name} = ({c_type(buffer.dtype)} *)(work + {offset});")
+        )
+    parts: list[str] = []
     for start in range(0, len(kernels), _KERNELS_IN_A_PART):
         part = kernels[start : start + _KERNELS_IN_A_PART]
         used = {buffer for kernel in part for buffer in kernel.reads | kernel.writes}

@@ -1,0 +1,111 @@
+"""A browser with no way out: pages over http on loopback or from files, and a record of whatever they should not do."""
+
+import functools
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+READY = "[...document.querySelectorAll('.lrlab-host')].every((host) => host.dataset.ready === 'true')"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A running Chromium or Chrome: one that is on the path, else Playwright's own."""
+    from playwright.sync_api import Error, sync_playwright
+
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        except Error as error:
+            reason = f"NO BROWSER: the labs were not tested ({str(error).splitlines()[0]}); install chromium"
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Watched:
+    """A page, what it asked of other origins, and what it complained of."""
+
+    page: Any
+    outside: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def assert_clean(self) -> None:
+        assert not self.outside, f"asked for {self.outside}"
+        assert not self.errors, f"complained: {self.errors}"
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[..., Watched]]:
+    """``visit(url, origin, ...)`` opens a page whose requests to other origins are refused and recorded."""
+    contexts = []
+
+    def open_page(
+        url: str, *, origin: str, width: int = 900, scripts: bool = True, before: str = "", wait: bool = True
+    ) -> Watched:
+        context = chromium.new_context(viewport={"width": width, "height": 900}, java_script_enabled=scripts)
+        contexts.append(context)
+        page = context.new_page()
+        watched = Watched(page)
+
+        def route(request: Any) -> None:
+            if request.request.url.startswith((origin, "data:", "blob:")):
+                request.continue_()
+            else:
+                watched.outside.append(request.request.url)
+                request.abort()
+
+        page.route("**/*", route)
+        page.on("console", lambda m: watched.errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: watched.errors.append(str(error)))
+        if before:
+            page.add_init_script(before)
+        page.goto(url, wait_until="load")
+        if scripts and wait:
+            page.wait_for_function(READY)
+        return watched
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Callable[[Path], str]]:
+    """``serve(folder)`` gives the address under which a folder is served on loopback."""
+    servers: dict[Path, ThreadingHTTPServer] = {}
+
+    def start(folder: Path) -> str:
+        if folder not in servers:
+            handler = functools.partial(_Quiet, directory=str(folder))
+            servers[folder] = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+            threading.Thread(target=servers[folder].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[folder].server_port}"
+
+    yield start
+    for server in servers.values():
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,65 @@
+"""Every page of the built book: labs alive, no complaint, no request elsewhere, no sideways scroll."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BOOK = Path(os.environ.get("LRBOOK_HTML", ROOT / "_build" / "html"))
+PAGES = sorted(
+    str(page.relative_to(BOOK))
+    for page in BOOK.rglob("*.html")
+    if "_static" not in page.parts and page.name not in {"genindex.html", "search.html", "py-modindex.html"}
+)
+
+pytestmark = pytest.mark.skipif(not PAGES, reason=f"NO BOOK: there is nothing in {BOOK}; build it first")
+
+
+@pytest.mark.parametrize("way", ["http", "file"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page(name: str, way: str, visit: Callable[..., Any], serve: Callable[[Path], str]) -> None:
+    origin = serve(BOOK) if way == "http" else BOOK.as_uri()
+    watched = visit(f"{origin}/{name}", origin=origin)
+    page = watched.page
+    for i in range(page.locator(".lrlab-host").count()):
+        host = page.locator(".lrlab-host").nth(i)
+        assert host.locator(".lrlab-still").count() == 0
+        _moving_the_rate_redraws(page, host)
+    watched.assert_clean()
+
+
+def _moving_the_rate_redraws(page: Any, host: Any) -> None:
+    slider = host.locator("input[name=learning_rate]")
+    if not slider.count():
+        return
+    lab = host.locator("[data-settings]")
+    before = lab.get_attribute("data-settings")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "([lab, before]) => lab.dataset.settings !== before && lab.dataset.done !== 'false'",
+        arg=[lab.element_handle(), before],
+    )
+    assert "Trained in this browser" in host.locator(".lrlab-status").inner_text()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_narrow_page(name: str, visit: Callable[..., Any]) -> None:
+    page = visit(f"{BOOK.as_uri()}/{name}", origin=BOOK.as_uri(), width=390).page
+    wide = page.evaluate(
+        """[...document.querySelectorAll('.lrlab-host *')].filter((e) => e.getBoundingClientRect().right > 391
+        && !e.closest('svg')).map((e) => e.className)"""
+    )
+    assert not wide
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_without_scripts(name: str, visit: Callable[..., Any]) -> None:
+    page = visit(f"{BOOK.as_uri()}/{name}", origin=BOOK.as_uri(), scripts=False).page
+    hosts = page.locator(".lrlab-host")
+    assert page.locator(".lrlab-still").count() == hosts.count()
+    for i in range(hosts.count()):
+        assert hosts.nth(i).locator(".lrlab-still").is_visible()

@@ -1,0 +1,74 @@
+"""The labs in JupyterLab on loopback: ipywidgets' sliders retrain by the kernel, a burst settles on the last."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 120_000  # ms: the first start of a server and a kernel on a busy machine
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A JupyterLab with one notebook that holds both labs."""
+    cells = ["from lrlib.widgets import *\nStepSizeLab()", "TrainingLab(steps=50)"]
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in cells],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    nbformat.write(notebook, tmp_path / "labs.ipynb")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1"]
+    command += ["--ServerApp.token=", "--ServerApp.password=", f"--ServerApp.root_dir={tmp_path}"]
+    homes = {name: str(tmp_path / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
+    environment = {**os.environ, **homes, "PYTHONPATH": str(ROOT)}
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{address}/api/status").close()
+                break
+            except OSError:
+                assert process.poll() is None, (tmp_path / "log").read_text()
+                time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
+    watched = visit(f"{server}/lab/tree/labs.ipynb?reset", origin=server, width=1300, wait=False)
+    page = watched.page
+    page.set_default_timeout(PATIENCE)
+    page.locator(".jp-Notebook .jp-Cell").first.click()
+    page.wait_for_function("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
+    for _ in range(2):
+        page.keyboard.press("Shift+Enter")
+    step, training = (page.locator(".jp-Cell").nth(i) for i in range(2))
+    for lab in (step, training):
+        lab.locator("[data-settings]").wait_for()
+        before = lab.locator("[data-settings]").get_attribute("data-settings")
+        lab.locator(".noUi-handle").first.focus()
+        for _ in range(8):
+            page.keyboard.press("ArrowRight")
+        shown = float(lab.locator(".widget-readout").first.inner_text())
+        page.wait_for_function(
+            """([lab, before, rate]) => lab.dataset.settings !== before && lab.dataset.done !== 'false'
+            && JSON.parse(lab.dataset.settings).learning_rate === rate""",
+            arg=[lab.locator("[data-settings]").element_handle(), before, shown],
+        )
+        assert "Trained by the kernel on" in lab.locator(".lrlab-status").inner_text()

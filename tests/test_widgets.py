@@ -1,0 +1,278 @@
+"""The labs' Python side: what their output carries, how settings become runs, what bad input says."""
+
+import asyncio
+import base64
+import json
+import re
+import zlib
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import pytest
+import torch
+
+from lrlib import style, tasks, training, updates
+from lrlib.compiler import export_step
+from lrlib.surfaces import quadratic, rosenbrock
+from lrlib.training import descend
+from lrlib.widgets import Answer, Predict, StepSizeLab, TrainingLab
+from lrlib.widgets.bundle import FOLDER, bundle
+from lrlib.widgets.controls import Choice, LogSlider, Slider
+from lrlib.widgets.packing import pack, pack_bytes
+from lrlib.widgets.page_data import tasks_and_data, weight_layout
+from lrlib.widgets.portable import Latest, escape, script_json
+from lrlib.widgets.still import Axis, Still
+from lrlib.widgets.theme import stylesheet
+
+NASTY = "</script><b>\u2028 & \"quotes' λ_{max}"
+LABS = [module.name for module in FOLDER.glob("*.js") if "export default" in module.read_text(encoding="utf-8")]
+
+
+def question() -> Predict:
+    return Predict(NASTY, answers=[Answer("no", "wrong"), Answer(NASTY, NASTY, right=True)])
+
+
+def unpack(packed: dict[str, Any]) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(packed["data"]), packed["dtype"]).reshape(packed["shape"])
+
+
+@pytest.fixture(scope="module")
+def small_lab() -> StepSizeLab:
+    return StepSizeLab(choices={"Bowl": quadratic([10.0, 1.0])}, surface="Bowl")
+
+
+# --- the portable base -----------------------------------------------------------------------------------------------
+
+
+def test_the_output_carries_the_view_and_a_copy_that_needs_no_kernel(small_lab: StepSizeLab) -> None:
+    data = small_lab._repr_mimebundle_()
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == small_lab.model_id
+    assert data["text/plain"] == "Step-size lab: Bowl, Gradient descent, learning rate 0.05"
+    assert "lrlab-still" in data["text/html"]
+    assert "<noscript>" in data["text/html"]
+
+
+def test_nothing_can_end_the_script_early() -> None:
+    page = question().to_html()
+    assert page.count("</script>") == 1
+    script = page[page.index("<script>") + len("<script>") : page.index("</script>")]
+    assert "<" not in script.split("(document.currentScript, ")[1]
+    assert "\u2028" not in script
+    assert json.loads(script_json({"text": NASTY})) == {"text": NASTY}
+
+
+def test_no_number_but_a_finite_one_is_written_to_a_page() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        script_json([float("nan")])
+
+
+def test_text_is_escaped() -> None:
+    assert escape(NASTY) == "&lt;/script&gt;&lt;b&gt;\u2028 &amp; &quot;quotes&#x27; λ<sub>max</sub>"
+    still = Still(Axis(NASTY, 0, 1), Axis("y", 1, 10, log=True), alt=NASTY).svg()
+    assert "<b>" not in still
+    assert 'aria-label="&lt;/script' in still
+
+
+def test_ids_come_from_the_content_and_a_second_showing_is_told_apart() -> None:
+    lab = Predict("Same each time?", answers=[Answer("no", "why"), Answer("yes", "so", right=True)])
+    first, second = (re.search(r'id="(lrlab-[^"]+)"', lab.to_html()) for _ in range(2))
+    assert first
+    assert second
+    assert first[1] == "lrlab-predict-" + first[1][-8:]
+    assert second[1] == first[1] + "-2"
+    assert lab.to_html().split("\n", 1)[1] == lab.to_html().split("\n", 1)[1]
+
+
+def test_a_page_asks_for_nothing_elsewhere(small_lab: StepSizeLab) -> None:
+    addresses = set(re.findall(r"(?:https?:)?//[a-z][\w.-]+\.[a-z]{2,}", small_lab.to_html()))
+    assert addresses <= {"http://www.w3.org"}  # the name of SVG, never fetched
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_modules_are_joined_once_each_in_order_of_need(name: str) -> None:
+    text = bundle(name)
+    assert not re.search(r"^import ", text, re.MULTILINE)
+    assert len(re.findall(r"^export ", text, re.MULTILINE)) == 1
+    declared = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", text, re.MULTILINE)
+    declared.remove("render")
+    assert len(declared) == len(set(declared))
+
+
+def test_an_unknown_module_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"entry must be a JavaScript module of lrlib.widgets, but got 'no.js'"):
+        bundle("no.js")
+
+
+def test_colours_are_those_of_the_book() -> None:
+    tokens = style.tokens()
+    for colour in (tokens["accent"], tokens["ghost"], *tokens["rates"]):
+        assert colour in stylesheet()
+    for path in FOLDER.glob("*.[cj]s*"):
+        assert not re.search(r"#[0-9a-f]{6}\b", path.read_text(encoding="utf-8")), path.name
+
+
+def test_the_newest_work_wins() -> None:
+    finished = []
+
+    async def work(name: str) -> None:
+        await asyncio.sleep(0)
+        finished.append(name)
+
+    async def burst() -> None:
+        latest = Latest()
+        for name in "abc":
+            latest.start(work(name))
+        await asyncio.sleep(0.01)
+
+    asyncio.run(burst())
+    assert finished == ["c"]
+    Latest().start(work("nobody is there to see it"))
+    assert finished == ["c"]
+
+
+# --- packing, programs, data -----------------------------------------------------------------------------------------
+
+
+def test_packing_keeps_every_bit() -> None:
+    values = np.array([[1.0, -0.1], [np.inf, 5e-324]])
+    assert (unpack(pack(values)) == values).all()
+    assert zlib.decompress(base64.b64decode(pack_bytes(b"abc"))) == b"abc"
+
+
+def test_data_shared_by_tasks_is_sent_once_and_whole() -> None:
+    mlp, cnn = tasks.digits_mlp(), tasks.digits_cnn()
+    sent = tasks_and_data({"a": mlp, "b": cnn})
+    assert list(sent["data"]) == ["0"]
+    part = sent["data"]["0"]["train"]
+    places = np.frombuffer(zlib.decompress(base64.b64decode(part["inputs"])), np.uint8)
+    assert (unpack(part["palette"])[places].reshape(-1, 64) == mlp.train[0].numpy()).all()
+    for task in (mlp, cnn):
+        assert sum(size for size, _ in weight_layout(task)) == sum(p.numel() for p in task.model().parameters())
+
+
+def test_what_a_page_could_not_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 256 distinct values"):
+        tasks_and_data({"table": tasks.breast_cancer_mlp()})
+    with pytest.raises(TypeError, match="layers with parameters are linear or convolutional"):
+        weight_layout(tasks.pydoc_transformer())
+
+
+# --- controls --------------------------------------------------------------------------------------------------------
+
+
+def test_one_specification_makes_both_kinds_of_control() -> None:
+    rate = LogSlider(name="learning_rate", label="η", value=0.1, minimum=1e-3, maximum=10)
+    widget = rate.widget()
+    assert isinstance(widget, ipywidgets.FloatLogSlider)
+    assert (widget.min, widget.max, widget.value) == (pytest.approx(-3), pytest.approx(1), 0.1)
+    assert rate.spec()["kind"] == "log"
+    assert rate.read(0.123456) == 0.123
+    assert isinstance(Slider(name="s", label="s", value=1, minimum=0, maximum=9, step=1).widget(), ipywidgets.IntSlider)
+    half = Slider(name="m", label="m", value=0.5, minimum=0, maximum=1, step=0.1)
+    assert isinstance(half.widget(), ipywidgets.FloatSlider)
+    assert half.read(0.30000000000000004) == 0.3
+    pick = Choice(name="c", label="c", value=2, options=[(1, "one"), (2, "two")])
+    assert pick.widget().value == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LogSlider(name="r", label="r", value=1, minimum=0, maximum=1), "minimum must be a finite number > 0"),
+        (lambda: LogSlider(name="r", label="r", value=5, minimum=1, maximum=2), "value must be a finite number"),
+        (lambda: Choice(name="c", label="c", value=3, options=[(1, "one")]), r"value must be one of \[1\], but got 3"),
+        (lambda: Predict("?", answers=[Answer("a", "b"), Answer("c", "d")]), "at least one of them right"),
+        (lambda: Predict("?", answers=[Answer("a", "b", right=True)]), "two or more"),
+        (lambda: StepSizeLab(surface="Mars"), "surface must be one of"),
+        (lambda: StepSizeLab(rule="Mars"), "rule must be one of"),
+        (lambda: TrainingLab(schedule="Mars"), "schedule must be one of"),
+        (lambda: TrainingLab(steps=77), r"value must be one of \[50, 100, 200, 300\], but got 77"),
+    ],
+)
+def test_bad_arguments_say_what_they_must_be(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_wrong_kinds_are_type_errors() -> None:
+    with pytest.raises(TypeError, match="a Surface of one or two dimensions"):
+        StepSizeLab(choices={"x": quadratic([1.0, 1.0, 1.0])}, surface="x")
+    with pytest.raises(TypeError, match="question must be text"):
+        Predict(3, answers=[])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="must be a Task"):
+        TrainingLab(choices={"x": 1})  # type: ignore[dict-item]
+
+
+# --- beside a kernel -------------------------------------------------------------------------------------------------
+
+
+def test_a_move_descends_anew(small_lab: StepSizeLab) -> None:
+    lab = small_lab
+    lab.controls["rule"].value = "heavy_ball"
+    lab.controls["momentum"].value = 0.5
+    lab.controls["learning_rate"].value = 0.0123456
+    lab.picture.start = [1.0, -1.0]
+    result = lab.picture.result
+    expected = descend(
+        quadratic([10.0, 1.0]), learning_rates=[0.0123], steps=60, rule=updates.heavy_ball(momentum=0.5), start=[1, -1]
+    )
+    assert result["settings"]["learning_rate"] == 0.0123
+    assert (unpack(result["losses"]) == expected.loss[0]).all()
+    assert (unpack(result["points"]) == expected.points[0]).all()
+
+
+def test_another_surface_starts_at_its_own_start() -> None:
+    lab = StepSizeLab(choices={"Bowl": quadratic([10.0, 1.0]), "Valley": rosenbrock()}, surface="Bowl")
+    lab.picture.start = [1.0, -1.0]
+    lab.controls["surface"].value = "Valley"
+    assert unpack(lab.picture.result["points"])[0].tolist() == list(rosenbrock().start)
+    assert lab.picture.backdrop["surface"] == "Valley"
+
+
+def test_a_burst_of_moves_trains_for_the_last() -> None:
+    async def burst() -> TrainingLab:
+        lab = TrainingLab(steps=50)
+        for rate in (0.01, 0.03, 0.2):
+            lab.controls["learning_rate"].value = rate
+        await lab.latest._task
+        return lab
+
+    lab = asyncio.run(burst())
+    run = training.train(
+        tasks.digits_mlp(), learning_rate=0.2, steps=50, batch_size=64, dtype=torch.float64, device="cpu", eval_every=5
+    )
+    result = lab.picture.result
+    assert result["done"]
+    assert result["settings"]["learning_rate"] == 0.2
+    np.testing.assert_allclose(unpack(result["loss"]), run.loss, rtol=1e-9)
+    np.testing.assert_allclose(unpack(result["validation"]), run.validation_loss, rtol=1e-9)
+
+
+def test_the_button_trains_at_all_rates() -> None:
+    async def press() -> TrainingLab:
+        lab = TrainingLab(steps=50)
+        lab.picture.asked += 1
+        await lab.latest._task
+        return lab
+
+    lab = asyncio.run(press())
+    assert lab.picture.backdrop["rates"] == lab.rates
+    assert unpack(lab.picture.backdrop["finals"]).shape == (len(lab.rates),)
+    assert lab.picture.backdrop["diverged"][0] is False
+
+
+def test_a_recorded_page_shows_the_first_settings() -> None:
+    lab = TrainingLab(steps=50)
+    still = lab.still()
+    assert still.count("<svg role") == 2
+    assert lab.summary() == "Training lab: Digits, MLP, Gradient descent, learning rate 0.1, 50 steps"
+
+
+def test_a_program_is_described_beside_its_bytes() -> None:
+    artifact = export_step(lambda x: (x * 2,), {"x": torch.zeros(1)}, outputs=("y",))
+    from lrlib.widgets.programs import packed
+
+    description = packed(artifact)
+    assert zlib.decompress(base64.b64decode(description["wasm"])) == artifact.wasm
+    assert [port["name"] for port in description["ports"]] == ["x", "y"]
