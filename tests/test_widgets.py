@@ -5,6 +5,8 @@ import base64
 import json
 import re
 import zlib
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import ipywidgets
@@ -35,6 +37,12 @@ def question() -> Predict:
 
 def unpack(packed: dict[str, Any]) -> np.ndarray:
     return np.frombuffer(base64.b64decode(packed["data"]), packed["dtype"]).reshape(packed["shape"])
+
+
+def alone(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run on a thread of its own: the browser tests leave an event loop on the main one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +133,7 @@ def test_the_newest_work_wins() -> None:
             latest.start(work(name))
         await asyncio.sleep(0.01)
 
-    asyncio.run(burst())
+    alone(burst())
     assert finished == ["c"]
     Latest().start(work("nobody is there to see it"))
     assert finished == ["c"]
@@ -238,7 +246,7 @@ def test_a_burst_of_moves_trains_for_the_last() -> None:
         await lab.latest._task
         return lab
 
-    lab = asyncio.run(burst())
+    lab = alone(burst())
     run = training.train(
         tasks.digits_mlp(), learning_rate=0.2, steps=50, batch_size=64, dtype=torch.float64, device="cpu", eval_every=5
     )
@@ -256,7 +264,7 @@ def test_the_button_trains_at_all_rates() -> None:
         await lab.latest._task
         return lab
 
-    lab = asyncio.run(press())
+    lab = alone(press())
     assert lab.picture.backdrop["rates"] == lab.rates
     assert unpack(lab.picture.backdrop["finals"]).shape == (len(lab.rates),)
     assert lab.picture.backdrop["diverged"][0] is False

@@ -68,7 +68,9 @@ KERNEL void FN(mm)(T *restrict c, i64 ldc, const T *a, i64 a0, i64 a1, const T *
         p = panel;
       }
       i32 i = 0;
+#ifndef __wasm__  // where 16 registers, and no fused multiply-add, leave no room for 12 sums
       for (; M - i >= 6 && M - i != 8; i += 6) BLOCK(6);
+#endif
       for (; M - i >= 4; i += 4) BLOCK(4);
       for (; M - i >= 2; i += 2) BLOCK(2);
       if (M - i) BLOCK(1);

@@ -92,10 +92,6 @@ function logSlider(spec, changed) {
   return {
     root,
     get: () => value,
-    set(next) {
-      value = next;
-      show();
-    },
     mark(next) {
       marks = next;
       redraw();
@@ -121,10 +117,6 @@ function linearSlider(spec, changed) {
   return {
     root,
     get: () => Number(slider.value),
-    set(next) {
-      slider.value = String(next);
-      show();
-    },
   };
 }
 
@@ -132,22 +124,17 @@ function choice(spec, changed) {
   const id = `lrlab-control-${++controlCount}`;
   const select = html("select", { id, name: spec.name });
   spec.options.forEach(([, label], i) => select.append(html("option", { value: String(i) }, label)));
-  const find = (value) => String(spec.options.findIndex(([option]) => option === value));
-  select.value = find(spec.value);
+  select.value = String(spec.options.findIndex(([option]) => option === spec.value));
   select.addEventListener("input", changed);
   return {
     root: html("div", { class: "lrlab-control" }, html("label", { for: id }, spec.label), select),
     get: () => spec.options[Number(select.value)][0],
-    set: (next) => (select.value = find(next)),
-    limit(values) { // only these options can be chosen
-      for (const option of select.options) option.disabled = values !== null && !values.includes(spec.options[Number(option.value)][0]);
-    },
   };
 }
 
 const MAKERS = { log: logSlider, linear: linearSlider, choice };
 
-// All controls of a lab in one row: {root, values(), set(name, value), control(name)}; changed(name) at each input event.
+// All controls of a lab in one row; changed(name) at each input event.
 export function makeControls(specs, changed) {
   const root = html("div", { class: "lrlab-controls", role: "group", "aria-label": "Controls" });
   const made = new Map();

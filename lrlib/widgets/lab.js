@@ -50,19 +50,22 @@ export function oncePerFrame(work) {
 // Tells of a kernel that has gone: what is drawn stays.
 export function watchKernel(model, frame) {
   const gone = () => frame.say("The kernel is gone", "The last curve stays; run the cell again to go on.");
+  let alive = true; // the event tells that this has changed, not to what
+  model.on("comm_live_update", () => {
+    alive = !alive;
+    if (!alive) gone();
+  });
   model.on("comm:close", gone);
-  model.on("comm_live_update", () => model.get("comm_live") === false && gone());
 }
 
 // Earlier curves stay in grey: what was looked at for a while, not every position that a drag passed through.
 const LOOKED_AT = 600; // ms
 const KEPT = 5;
 
-export function makeGhosts(frame) {
+export function makeGhosts(frame, redraw) {
   let kept = [];
   let shown = null;
   const button = html("button", { type: "button", class: "lrlab-quiet", hidden: true }, "forget earlier runs");
-  let redraw = () => {};
   button.addEventListener("click", () => {
     kept = [];
     button.hidden = true;
@@ -71,7 +74,6 @@ export function makeGhosts(frame) {
   frame.status.after(button);
   return {
     list: () => kept,
-    onClear: (work) => (redraw = work),
     clear() {
       kept = [];
       shown = null;

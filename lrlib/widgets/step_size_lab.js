@@ -38,7 +38,7 @@ async function render({ model, el }) {
   const scale = host === "kernel" ? rateScale(frame.charts, rateSpec) : null;
   const map = new Chart(frame.charts, { height: 330, label: "The surface and the path of the descent", canvas: true, equal: 0.95 });
   const curve = new Chart(frame.charts, { height: 330, label: "Height above the minimum against the step", right: 84 });
-  const ghosts = makeGhosts(frame);
+  const ghosts = makeGhosts(frame, paint);
   const settings = () => (frame.controls ? frame.controls.values() : model.get("settings"));
   const surfaceOf = (name) => config.surfaces.find((surface) => surface.name === name);
 
@@ -146,9 +146,10 @@ async function render({ model, el }) {
     map.canvas.hidden = d === 1;
 
     const floorShown = first * SHALLOWEST;
-    const over = [...ghosts.list().map((old) => ({ kind: "line", style: "ghost", xs: old.xs, ys: old.ys, label: old.label }))];
     const at = Array.from({ length: last + 1 }, (_, t) => t);
     const shown = heights.slice(0, last + 1).map((h) => (h > floorShown ? h : Number.isFinite(h) ? floorShown / 100 : NaN));
+    ghosts.offer({ xs: at, ys: shown, label: readable(now.learning_rate) });
+    const over = [...ghosts.list().map((old) => ({ kind: "line", style: "ghost", xs: old.xs, ys: old.ys, label: old.label }))];
     const label = `η = ${readable(now.learning_rate)}`;
     over.push({ kind: "line", xs: at, ys: shown, colour, label: bad < 0 ? label : undefined, name: "loss" });
     if (bad >= 0) over.push({ kind: "cross", x: bad, y: Infinity > heights[bad] ? heights[bad] : first * 1e6, colour, label: `step ${bad}` });
@@ -172,7 +173,6 @@ async function render({ model, el }) {
       ? `diverged at step ${bad}${beyond}.`
       : `height ${readable(heights[steps])} above the minimum after ${steps} steps.`;
     frame.say(source, `η = ${readable(now.learning_rate)}: ${verdict}`);
-    ghosts.offer({ xs: at, ys: shown, label: readable(now.learning_rate) });
     el.dataset.settings = JSON.stringify(now);
     el.dataset.start = JSON.stringify(from);
     el.dataset.loss = String(losses[steps]);

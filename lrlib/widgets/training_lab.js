@@ -24,7 +24,7 @@ function render({ model, el }) {
   const budget = new Chart(frame.charts, { height: 300, label: "Validation loss after the budget against the learning rate", right: 16 });
   const button = html("button", { type: "button", class: "lrlab-sweep" }, `Train at ${config.rates.length} rates at once`);
   frame.charts.after(html("div", { class: "lrlab-foot" }, button));
-  const ghosts = makeGhosts(frame);
+  const ghosts = makeGhosts(frame, paint);
   const settings = () => (frame.controls ? frame.controls.values() : model.get("settings"));
 
   let shown = null; // {record, settings, source}
@@ -67,6 +67,7 @@ function render({ model, el }) {
     const peak = Math.max(...trained.filter(Number.isFinite), ...held.map(([, v]) => v).filter(Number.isFinite));
     const top = Math.min(HIGHEST, Math.max(10, 10 ** Math.ceil(Math.log10(peak))));
     const cross = (value) => (Number.isFinite(value) ? value : HIGHEST * 10);
+    ghosts.offer({ xs: held.map(([s]) => s), ys: held.map(([, v]) => v), label: readable(rate) });
     const marks = ghosts.list().map((old) => ({ kind: "line", style: "ghost", xs: old.xs, ys: old.ys, label: old.label }));
     marks.push({ kind: "line", style: "faint", xs: at, ys: trained, colour, label: bad < 0 && record.done ? "minibatch" : undefined, name: "loss" });
     marks.push({ kind: "line", xs: held.map(([s]) => s), ys: held.map(([, v]) => v), colour, label: bad < 0 && record.done ? "validation" : undefined, name: "validation" });
@@ -94,13 +95,11 @@ function render({ model, el }) {
       },
     });
     paintBudget(now, rate);
-    if (frame.controls) frame.controls.control("learning_rate").mark([]);
     scale?.draw(now.learning_rate, []);
     const verdict = bad >= 0 ? `diverged at step ${bad}.`
       : record.done ? `validation loss ${readable(validation.at(-1))} after ${now.steps} steps; last minibatch ${readable(loss.at(-1))}.`
         : `step ${loss.length} of ${now.steps} …`;
     frame.say(source, `η = ${readable(rate)}: ${verdict}`);
-    if (record.done) ghosts.offer({ xs: held.map(([s]) => s), ys: held.map(([, v]) => v), label: readable(rate) });
     el.dataset.settings = JSON.stringify(now);
     el.dataset.done = String(record.done);
     el.dataset.loss = String(loss.at(-1));

@@ -20,7 +20,7 @@ PATIENCE = 120_000  # ms: the first start of a server and a kernel on a busy mac
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     """A JupyterLab with one notebook that holds both labs."""
-    cells = ["from lrlib.widgets import *\nStepSizeLab()", "TrainingLab(steps=50)"]
+    cells = ["from lrlib.widgets import *\nStepSizeLab()", "TrainingLab(steps=50)", "import os; os._exit(1)"]
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(source) for source in cells],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
@@ -72,3 +72,10 @@ def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
             arg=[lab.locator("[data-settings]").element_handle(), before, shown],
         )
         assert "Trained by the kernel on" in lab.locator(".lrlab-status").inner_text()
+    # a kernel that dies leaves the last curve, and the lab says so
+    line = training.locator("[data-name=validation]").get_attribute("d")
+    page.keyboard.press("Escape")
+    page.locator(".jp-Cell").nth(2).locator(".cm-content").click()
+    page.keyboard.press("Shift+Enter")
+    training.locator(".lrlab-status", has_text="The kernel is gone").wait_for()
+    assert training.locator("[data-name=validation]").get_attribute("d") == line

@@ -277,6 +277,17 @@ def test_the_start_can_be_dragged_and_moved_by_keys(show: Any) -> None:
     )
 
 
+def test_earlier_runs_stay_in_grey_until_forgotten(show: Any) -> None:
+    page = show("step").page
+    settled(page, "learning_rate", 0.05)
+    page.evaluate("(async () => { const t = performance.now(); performance.now = () => t + 1e5; })()")
+    type_rate(page, "0.1")
+    page.locator(".lrlab-end.ghost").wait_for()
+    assert page.locator(".lrlab-end.ghost").text_content() == "0.05"
+    page.get_by_role("button", name="forget earlier runs").click()
+    assert page.locator(".lrlab-end.ghost").count() == 0
+
+
 # --- the training lab ------------------------------------------------------------------------------------------------
 
 
