@@ -13,7 +13,7 @@ HTML := _build/html
 # One thread a process: these networks are too small to share, and two pools of threads fight each other.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help venv book serve lab test bench lint format clean distclean
+.PHONY: help venv book serve lab browser test bench lint format clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -47,7 +47,17 @@ serve: book
 lab: $(STAMP)
 	$(BIN)/jupyter lab chapters
 
-test: $(STAMP)
+# The labs are tested in a browser: one that is there, else Playwright's own, else, for root, Debian's package.
+browser: $(STAMP)
+	@for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+		if command -v $$name >/dev/null; then exit 0; fi; \
+	done; \
+	if timeout 300 $(BIN)/python -m playwright install chromium >/dev/null 2>&1; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	fi || true
+
+test: browser
 	$(BIN)/python -m pytest -q -n $(WORKERS) tests lrlib
 	@if find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' | grep -q .; then \
 		$(BIN)/python -m pytest -q --nbval-lax -n $(WORKERS) --dist loadscope chapters; \
