@@ -12,6 +12,10 @@ STAMP := $(VENV)/.installed
 HTML := _build/html
 # One thread a process: these networks are too small to share, and two pools of threads fight each other.
 export OMP_NUM_THREADS ?= 1
+# Stacks of runs need the same few large blocks at every step. Left to itself, glibc hands them back to the system each
+# time and pays for every page anew; with these it keeps them. Other systems ignore both.
+export MALLOC_TRIM_THRESHOLD_ ?= 1000000000
+export MALLOC_MMAP_THRESHOLD_ ?= 1000000000
 
 .PHONY: help venv book serve lab browser test bench lint format clean distclean
 .DEFAULT_GOAL := help

@@ -160,13 +160,14 @@ def peak_memory() -> None:
     )
     used = {runs: int(subprocess.check_output([sys.executable, "-c", code.format(runs=runs)])) for runs in (0, 1, 128)}
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    print("\npeak memory, digits MLP, Adam:", ", ".join(f"{runs} runs {kb / unit:.0f} MB" for runs, kb in used.items()))
+    sizes = ", ".join(f"{runs} runs {kilobytes / unit:.0f} MB" for runs, kilobytes in used.items())
+    print(f"peak memory, digits MLP, Adam: {sizes}\n")
 
 
 def main() -> None:
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, one thread, medians of interleaved rounds\n")
+    peak_memory()  # first: a child's peak counts its parent's size at birth
     multiples()
     stack_sizes()
     surface_runs()
-    peak_memory()
