@@ -1,7 +1,7 @@
 """One figure style for the whole book, and the colours that its labs share.
 
-Colour means learning rate: dark is low, light is high, on one scale of log10 η. Grey is for what came before, one
-accent for what the text speaks of.
+Colour means learning rate: blue and dark is low, gold and light is high, on one scale of log10 η, with contrast enough
+on a white page and on a dark one. Grey is for what came before, one accent for what the text speaks of.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,16 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
-from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
 from lrlib import _check
 
 ACCENT = "#c2571a"
 INK = "#7a7f87"  # readable on white and on the dark theme alike
 GHOST = "#a8adb4"
-RATE_COLOURS = ListedColormap(mpl.colormaps["cividis"](np.linspace(0.1, 0.9, 256)), name="rates")
+RATE_COLOURS = LinearSegmentedColormap.from_list(
+    "rates", ["#2b66b1", "#55898f", "#8c9a63", "#cda52a"]
+)  # even steps in Oklab
 LINE_STYLES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 
 _RC: Any = {
