@@ -43,6 +43,7 @@ def plot_final_loss(
     ok = kept & ~failed
     colours = colour or [style.rate_colour(rate, style.rate_norm(rates)) for rate in rates[ok]]
     ax.scatter(rates[ok], middle[ok], c=colours, s=26, zorder=3)
+    ax.update_datalim([(rates[0], 1), (rates[-1], 1)], updatey=False)  # rates without a finite loss are shown, too
     ax.margins(y=0.14 if failed.any() else 0.05)  # crosses above the curve, not on it
     ax.scatter(
         rates[failed],
