@@ -215,3 +215,18 @@ def test_chains_are_recognized():
     assert not models.is_chain(Residual())
     assert not models.is_chain(nn.Sequential(nn.Linear(2, 2), nn.Dropout()))
     assert not models.is_chain(nn.Sequential(nn.Linear(2, 2, bias=False)))
+
+
+def test_label_noise_moves_the_share_asked_for_and_no_validation_label() -> None:
+    clean, noisy = tasks.digits_mlp(), tasks.digits_mlp(label_noise=0.2)
+    moved = clean.train[1] != noisy.train[1]
+    assert int(moved.sum()) == round(0.2 * clean.examples)
+    assert torch.equal(clean.train[0], noisy.train[0])
+    assert torch.equal(clean.validation[1], noisy.validation[1])
+    assert torch.equal(noisy.train[1], tasks.digits_mlp(label_noise=0.2).train[1])
+    assert noisy.name.endswith("20% wrong labels")
+
+
+def test_label_noise_is_a_share() -> None:
+    with pytest.raises(ValueError, match="label_noise must be"):
+        tasks.digits_cnn(label_noise=1.5)
