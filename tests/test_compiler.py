@@ -5,6 +5,7 @@ import json
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from lrlib.compiler import Program, UnsupportedOperation, cache_directory, compile_step, export_step
+from lrlib import models, surfaces, updates
+from lrlib.compiler import Program, UnsupportedOperation, api, cache_directory, compile_step, export_step, is_compiled
 from lrlib.compiler import build as building
-from lrlib.compiler.api import _lowered
 from lrlib.compiler.emitter import Kernel
 from lrlib.compiler.expression import Buffer, Leaf
+from lrlib.compiler.identity import identity
 from lrlib.compiler.layout import expand, flip, narrow, permute, reshape
+from lrlib.compiler.lower import lower
 from lrlib.compiler.plan import plan
+from lrlib.tasks import losses
 
 
 def descent(weights: Tensor, velocity: Tensor, rate: Tensor, target: Tensor, batch: Tensor) -> tuple[Tensor, ...]:
@@ -214,6 +218,39 @@ def test_programs_are_cached_by_content(tmp_path: Path, monkeypatch: pytest.Monk
         compiled()
 
 
+def test_a_step_with_an_identity_is_traced_once_on_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRLIB_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(api, "sources", lambda: "the same sources")
+    given = {"step": lambda x: (x * 2,), "inputs": {"x": torch.ones(3)}, "outputs": ("y",), "identity": "twice"}
+    assert not is_compiled(**given)
+    first = compile_step(**given)
+    page = export_step(**given)
+    monkeypatch.setattr(api, "_BUILT", {})  # as in another process
+    monkeypatch.setattr(api, "lower", None)  # a second call must not trace
+    assert is_compiled(**given)
+    assert compile_step(**given) == first
+    assert export_step(**given) == page
+    np.testing.assert_array_equal(compile_step(**given).run({"x": [1, 2, 3]}, steps=1).recorded["y"], [[2, 4, 6]])
+    for change in ({"identity": None}, {"identity": "thrice"}, {"inputs": {"x": torch.ones(4)}}, {"outputs": ("z",)}):
+        assert not is_compiled(**given | change)
+    monkeypatch.setattr(api, "_BUILT", {})
+    monkeypatch.setattr(api, "sources", lambda: None)  # they changed while this process ran
+    assert not is_compiled(**given)
+    monkeypatch.setattr(api, "sources", lambda: "other sources")
+    assert not is_compiled(**given)
+
+
+def test_only_what_is_fully_told_by_names_and_numbers_has_an_identity() -> None:
+    named = identity(partial(models.mlp, (64, 10)), losses.cross_entropy, updates.adam(), surfaces.rosenbrock(), 0.1)
+    assert named == identity(
+        partial(models.mlp, (64, 10)), losses.cross_entropy, updates.adam(), surfaces.rosenbrock(), 0.1
+    )
+    assert identity(updates.adam()) != identity(updates.adam(betas=(0.9, 0.95)))
+    assert identity(updates.sgd(momentum=0.5)) != identity(updates.sgd(momentum=0.9))
+    for nameless in (lambda x: x, partial(lambda x: x), compiled, torch.nn.Linear(1, 1), torch.ones(1), object()):
+        assert identity(nameless) is None
+
+
 def test_a_missing_compiler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LRLIB_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(building, "find_spec", lambda name: None)
@@ -329,7 +366,7 @@ def test_parameters_are_updated_in_place_and_gradients_joined_without_copies() -
         return gradient.sum(), params - rate * gradient
 
     example = {"params": torch.ones(16), "rate": torch.tensor(0.1), "x": torch.ones(5, 4)}
-    lowered = _lowered(step, example, ("loss", "params"), (), None)
+    lowered = lower(step, example, ("loss", "params"), ())
     assert list(lowered.in_place.values()) == [lowered.buffers[0]]
     assert len(lowered.emitter.parents) == 2
     assert sum("mm_" in kernel.text for kernel in lowered.emitter.kernels) == 4

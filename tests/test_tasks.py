@@ -189,6 +189,11 @@ def test_larger_sets_are_standardized_and_split(monkeypatch):
     assert float(images.train[0].std(correction=0)) == pytest.approx(1)
 
 
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
 class Residual(nn.Module):
     def __init__(self):
         super().__init__()
@@ -215,6 +220,14 @@ def test_chains_are_recognized():
     assert not models.is_chain(Residual())
     assert not models.is_chain(nn.Sequential(nn.Linear(2, 2), nn.Dropout()))
     assert not models.is_chain(nn.Sequential(nn.Linear(2, 2, bias=False)))
+    assert not models.is_chain(nn.Sequential(Doubled(2, 2)))
+
+
+def test_a_layer_of_the_readers_own_is_run_as_it_is_written() -> None:
+    model = nn.Sequential(Doubled(2, 2))
+    x = torch.ones(3, 2)
+    stacked = {name: value.unsqueeze(0) for name, value in model.named_parameters()}
+    torch.testing.assert_close(models.stacked_forward(model)(stacked, x, True)[0], model(x))
 
 
 def test_label_noise_moves_the_share_asked_for_and_no_validation_label() -> None:

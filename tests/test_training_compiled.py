@@ -34,6 +34,22 @@ def test_every_record_is_the_torch_engines(rule, shift):
     assert compiled.provenance["engine"] == "compiled"
 
 
+def test_update_ratios_are_the_torch_engines():
+    compiled, plain = engines(MLP, rule=updates.adam(), record_updates=True, eval_every=10)
+    assert plain.update_ratio.shape == (4, 30, 4)
+    np.testing.assert_allclose(compiled.update_ratio, plain.update_ratio, rtol=1e-9)
+
+
+def test_a_compilation_is_ready_once_it_was_made():
+    settings = {"batch_size": 9, "dtype": torch.float64, "steps": 5, "device": "cpu"}
+    task = tasks.Task("own", lambda: nn.Linear(64, 10), MLP.train, MLP.validation, MLP.loss)
+    compilation = training.compilation_for(task, **settings)
+    assert not compilation.ready
+    compilation.program()
+    assert training.compilation_for(task, **settings).ready
+    assert training.compilation_for(task, clip_norm=1.0, **settings) is None
+
+
 def test_feedback_and_float32():
     feedback = schedules.reduce_on_plateau(patience=0, factor=0.5)
     compiled, plain = engines(MLP, feedback=feedback, eval_every=5, learning_rates=[0.05, 3.0], dtype=torch.float32)
@@ -68,8 +84,7 @@ class Normalized(nn.Sequential):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"clip_norm": 1.0}, "clip_norm and record_updates are for the torch engine"),
-        ({"record_updates": True}, "clip_norm and record_updates are for the torch engine"),
+        ({"clip_norm": 1.0}, "clip_norm is for the torch engine"),
         ({"rule": updates.from_torch(torch.optim.SGD)}, "cannot be traced"),
         ({"task": tasks.Task("norm", Normalized, MLP.train, MLP.validation, MLP.loss)}, "the model keeps buffers"),
     ],

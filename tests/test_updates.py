@@ -46,6 +46,8 @@ RULES = [
     updates.radam(decoupled_weight_decay=True, weight_decay=0.1),
     updates.radam(betas=(0.9, 0.5)),
     updates.lion(weight_decay=0.1),
+    updates.schedule_free_sgd(weight_decay=0.1),
+    updates.schedule_free_adamw(),
 ]
 every_rule = pytest.mark.parametrize("rule", RULES, ids=repr)
 

@@ -1,15 +1,19 @@
 """The two entrances: compile a step for this machine, or export it for a page."""
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lrlib._check import fail, function
-from lrlib.compiler.build import build
-from lrlib.compiler.lower import Lowered, lower
+from lrlib.compiler.build import build, recall, remember
+from lrlib.compiler.identity import sources
+from lrlib.compiler.lower import lower
 from lrlib.compiler.native import Program
 from lrlib.compiler.package import Artifact
+from lrlib.compiler.ports import Port
 from lrlib.compiler.source import source
 from lrlib.compiler.trace import Step
 
@@ -21,6 +25,7 @@ def compile_step(
     outputs: Sequence[str],
     per_step: Collection[str] = (),
     dtype: torch.dtype | None = None,
+    identity: str | None = None,
 ) -> Program:
     """Compile one pure step for this machine's CPU.
 
@@ -35,6 +40,8 @@ def compile_step(
         per_step: the inputs that come with one value for each step (learning rate, minibatch indices).
         dtype: float32 or float64; what floating-point inputs are converted to, but for 0-dim float64 ones (a step
             counter beside float32 parameters). As they are, if not given.
+        identity: what tells this step from every other whose inputs look the same; see :mod:`lrlib.compiler.identity`.
+            A step with an identity is traced once on a machine, not once in each process.
 
     Raises:
         UnsupportedOperation: the step uses an operation that has no rule; the message says which and where.
@@ -50,9 +57,21 @@ def compile_step(
     >>> result.recorded["loss"], result.carried["weights"]
     (array([14.,  0.]), array([1., 2., 3.]))
     """
-    lowered = _lowered(step, inputs, outputs, per_step, dtype)
-    text, workspace = source(lowered, wasm=False)
-    return Program(lowered.ports, build(text, wasm=False), workspace)
+    return Program(*_built(step, inputs, outputs, per_step, dtype, identity, wasm=False))
+
+
+def is_compiled(
+    step: Step,
+    inputs: Mapping[str, Tensor],
+    *,
+    outputs: Sequence[str],
+    per_step: Collection[str] = (),
+    dtype: torch.dtype | None = None,
+    identity: str | None = None,
+) -> bool:
+    """Whether :func:`compile_step` with these arguments has nothing left to do but to load the program."""
+    name = _name(identity, _checked(step, inputs, outputs, per_step, dtype), outputs, per_step)
+    return name is not None and _recalled(name, wasm=False) is not None
 
 
 def export_step(
@@ -62,20 +81,79 @@ def export_step(
     outputs: Sequence[str],
     per_step: Collection[str] = (),
     dtype: torch.dtype | None = torch.float64,
+    identity: str | None = None,
 ) -> Artifact:
     """Compile one pure step to WebAssembly. Arguments and errors are those of :func:`compile_step`."""
-    lowered = _lowered(step, inputs, outputs, per_step, dtype)
-    text, _ = source(lowered, wasm=True)
-    return Artifact(lowered.ports, build(text, wasm=True).read_bytes())
+    ports, path, _ = _built(step, inputs, outputs, per_step, dtype, identity, wasm=True)
+    return Artifact(ports, path.read_bytes())
 
 
-def _lowered(
+def _built(
     step: Step,
     inputs: Mapping[str, Tensor],
     outputs: Sequence[str],
     per_step: Collection[str],
     dtype: torch.dtype | None,
-) -> Lowered:
+    identity: str | None,
+    *,
+    wasm: bool,
+) -> "_Built":
+    """Ports, the file with the compiled program, and the bytes of workspace that it needs."""
+    examples = _checked(step, inputs, outputs, per_step, dtype)
+    name = _name(identity, examples, outputs, per_step)
+    known = name and _recalled(name, wasm=wasm)
+    if known:
+        return known
+    lowered = lower(step, examples, outputs, sorted(per_step))
+    text, workspace = source(lowered, wasm=wasm)
+    built = lowered.ports, build(text, wasm=wasm), workspace
+    if name:
+        _BUILT[name, wasm] = built
+        if package := sources():
+            described = [dataclasses.asdict(port) | {"dtype": _short(port.dtype)} for port in lowered.ports]
+            remember(package + name, built[1], {"ports": described, "workspace": workspace}, wasm=wasm)
+    return built
+
+
+_Built = tuple[tuple[Port, ...], Path, int]
+_BUILT: dict[tuple[str, bool], _Built] = {}  # in this process, by name
+
+
+def _recalled(name: str, *, wasm: bool) -> _Built | None:
+    """What was built under this name, in this process or before it."""
+    known = _BUILT.get((name, wasm))
+    if known and known[1].exists():
+        return known
+    package = sources()
+    noted = recall(package + name, wasm=wasm) if package else None
+    if noted is None:
+        return None
+    path, facts = noted
+    ports = [(p["name"], p["role"], tuple(p["shape"]), getattr(torch, p["dtype"])) for p in facts["ports"]]
+    _BUILT[name, wasm] = tuple(Port(*port) for port in ports), path, facts["workspace"]
+    return _BUILT[name, wasm]
+
+
+def _name(
+    identity: str | None, examples: Mapping[str, Tensor], outputs: Sequence[str], per_step: Collection[str]
+) -> str | None:
+    """All that the compiled program hangs on but for the sources of this package; None without an identity."""
+    inputs = [(name, _short(x.dtype), tuple(x.shape), x.stride()) for name, x in examples.items()]
+    return None if identity is None else repr((identity, inputs, tuple(outputs), sorted(per_step)))
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _checked(
+    step: Step,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    per_step: Collection[str],
+    dtype: torch.dtype | None,
+) -> dict[str, Tensor]:
+    """The example inputs in the dtype that the program is for."""
     function("step", step)
     if dtype not in (None, torch.float32, torch.float64):
         fail("dtype", "torch.float32, torch.float64 or None", dtype)
@@ -87,11 +165,10 @@ def _lowered(
     unknown = set(per_step) - set(inputs)
     if unknown or set(per_step) & set(outputs):
         fail("per_step", "names of inputs that no output replaces", tuple(per_step))
-    examples = {
+    return {
         name: (tensor if dtype is None or not _converts(tensor) else tensor.to(dtype)).detach()
         for name, tensor in inputs.items()
     }
-    return lower(step, examples, outputs, sorted(per_step))
 
 
 def _converts(tensor: Tensor) -> bool:

@@ -1,6 +1,7 @@
 """Calls the C compiler of the ``ziglang`` package, and keeps what it made under the hash of what it was made from."""
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -10,6 +11,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 _COMMON = [
     "-O3",
@@ -53,16 +55,40 @@ def build(text: str, *, wasm: bool) -> Path:
     """
     flags = _WASM if wasm else _NATIVE
     suffix = ".wasm" if wasm else {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-    maker = "" if wasm else _processor()
-    key = hashlib.sha256("\0".join([text, *flags, _zig_version(), maker]).encode()).hexdigest()[:32]
     directory = cache_directory()
-    target = directory / f"{key}{suffix}"
+    target = directory / f"{_key(text, wasm=wasm)}{suffix}"
     if not target.exists():
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory) as workshop:
             made = _compile(text, flags, Path(workshop), suffix, directory / "zig")
             os.replace(made, target)  # atomic: others see all of it or nothing
     return target
+
+
+def remember(name: str, program: Path, facts: dict[str, Any], *, wasm: bool) -> None:
+    """Note under ``name`` which compiled form it has, and ``facts`` about it, for :func:`recall` in other processes."""
+    directory = cache_directory()
+    with tempfile.TemporaryDirectory(dir=directory) as workshop:
+        note = Path(workshop, "note.json")
+        note.write_text(json.dumps({**facts, "program": program.name}), encoding="utf-8")
+        os.replace(note, directory / f"{_key(name, wasm=wasm)}.json")
+
+
+def recall(name: str, *, wasm: bool) -> tuple[Path, dict[str, Any]] | None:
+    """What :func:`remember` noted, if the compiled form is still there."""
+    directory = cache_directory()
+    try:
+        facts = json.loads((directory / f"{_key(name, wasm=wasm)}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    program = directory / facts.pop("program")
+    return (program, facts) if program.exists() else None
+
+
+def _key(text: str, *, wasm: bool) -> str:
+    """A name for what ``text`` is compiled to by this compiler, for this machine unless for a page."""
+    flags, machine = (_WASM, "") if wasm else (_NATIVE, _processor())
+    return hashlib.sha256("\0".join([text, *flags, _zig_version(), machine]).encode()).hexdigest()[:32]
 
 
 def _compile(text: str, flags: list[str], workshop: Path, suffix: str, zig_cache: Path) -> Path:

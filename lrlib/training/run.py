@@ -11,7 +11,7 @@ from lrlib import _check
 from lrlib.models import initial_parameters, is_chain
 from lrlib.schedules import PlateauRule, Schedule, scale
 from lrlib.tasks import Task
-from lrlib.training.compiled import CompiledStack, obstacle
+from lrlib.training.compiled import Compilation, CompiledStack, compilation, obstacle
 from lrlib.training.device import find_device
 from lrlib.training.records import Run, Sweep, concatenate
 from lrlib.training.stack import Plan, Stack
@@ -124,6 +124,12 @@ def start(task: Task, *, learning_rates: Sequence[float] | np.ndarray, seed: int
     seed = _check.integer("seed", seed, at_least=0)
     plan, engine = _plan(task, runs=len(rates), **settings)
     return engine(plan, learning_rates=rates, seeds=np.full(len(rates), seed))
+
+
+def compilation_for(task: Task, **settings: Any) -> Compilation | None:
+    """What ``engine="compiled"`` would have to compile for these settings of :func:`sweep`; None where it cannot."""
+    plan, _ = _plan(task, runs=1, **settings)
+    return compilation(plan) if obstacle(plan, compiling=False) is None else None
 
 
 def _plan(

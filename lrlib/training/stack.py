@@ -13,7 +13,7 @@ from lrlib.models import initial_parameters, is_chain, stacked_forward
 from lrlib.schedules import PlateauRule, Schedule
 from lrlib.tasks import Task, augment_batch, batch_order
 from lrlib.training.records import Sweep
-from lrlib.updates import UpdateRule
+from lrlib.updates import State, UpdateRule, effective_rates
 
 EVALUATION_BATCH = 512
 
@@ -100,6 +100,17 @@ class Stack:
     def done(self) -> bool:
         """Whether all planned updates were made."""
         return self.step == self.plan.steps
+
+    @property
+    def state(self) -> State:
+        """The rule's state after the last update."""
+        return self._state
+
+    def effective_rates(self) -> Tensor:
+        """(runs, P) what the last update gave each parameter; see :func:`lrlib.updates.effective_rates`."""
+        rates = torch.from_numpy(self._rates[:, self.step - 1]).to(self.plan.device, self.plan.dtype)
+        parts = effective_rates(self.plan.rule, self._params, self.state, rates)
+        return torch.cat([part.flatten(1) for part in parts], dim=1)
 
     def advance(self, steps: int) -> None:
         """Make the next ``steps`` updates, or as many as are left."""
@@ -188,11 +199,15 @@ class Stack:
             torch.manual_seed((int(self.seeds[0]) << 32) + self.step)
             yield
 
+    def _evaluated(self) -> list[Tensor]:
+        """The parameters to evaluate and to keep: where the gradients are taken, unless the rule says otherwise."""
+        rule = self.plan.rule
+        return self._params if rule.evaluated is None else rule.evaluated(self._params, self.state)
+
     @torch.no_grad()
     def _evaluate(self) -> None:
         measures = {"loss": self.plan.task.loss, **self.plan.task.metrics}
-        pieces = self._pieces(self._params)
-        tensors = self._tensors(pieces)
+        tensors = self._tensors(self._pieces(self._evaluated()))
         training = self._model.training
         self._model.eval()
         found: dict[str, dict[str, np.ndarray]] = {}
@@ -245,7 +260,7 @@ class Stack:
                 "versions": {"torch": torch.__version__, "numpy": np.__version__},
             },
             parameters={
-                name: t.detach().cpu().clone() for name, t in self._tensors(self._pieces(self._params)).items()
+                name: t.detach().cpu().clone() for name, t in self._tensors(self._pieces(self._evaluated())).items()
             },
         )
 

@@ -79,9 +79,12 @@ def _eager(
     state = rule.init([points])
     visited, losses = [points], []
     for noise in noises:
-        loss, points, state = _step(surface, rule, points, state, rates, noise)
+        here = points.detach().requires_grad_()  # torch.autograd, since torch.func takes a second to load
+        loss = surface.function(here)
+        [gradient] = torch.autograd.grad(loss.sum(), here)
+        [points], state = rule.update([points], [gradient + noise], state, rates)
         visited.append(points)
-        losses.append(loss)
+        losses.append(loss.detach())
     losses.append(surface.function(points))
     return torch.stack(visited).numpy(), torch.stack(losses).numpy()
 

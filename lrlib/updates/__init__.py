@@ -2,10 +2,12 @@
 
 from lrlib.updates.adagrad_family import adadelta, adagrad, rmsprop
 from lrlib.updates.adam_family import adam, adamw, amsgrad
+from lrlib.updates.effective_rates import effective_rates
 from lrlib.updates.lion import lion
 from lrlib.updates.nadam import nadam
 from lrlib.updates.radam import radam
 from lrlib.updates.rule import State, UpdateRule, named_tensors, nested_tensors
+from lrlib.updates.schedule_free import schedule_free_adamw, schedule_free_sgd
 from lrlib.updates.sgd import heavy_ball, nesterov, sgd
 from lrlib.updates.torch_adapter import from_torch
 
@@ -17,6 +19,7 @@ __all__ = [
     "adam",
     "adamw",
     "amsgrad",
+    "effective_rates",
     "from_torch",
     "heavy_ball",
     "lion",
@@ -26,5 +29,7 @@ __all__ = [
     "nesterov",
     "radam",
     "rmsprop",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
     "sgd",
 ]

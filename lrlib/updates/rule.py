@@ -30,6 +30,8 @@ class UpdateRule:
         hyperparameters: what the constructor was given, read-only.
         traceable: whether ``torch.fx.experimental.proxy_tensor.make_fx`` can trace ``update``.
         default_learning_rate: the rate that ``torch.optim`` would use if none was given.
+        evaluated: ``evaluated(params, state)``, the parameters to evaluate and to keep, for a rule that takes its
+            gradients elsewhere; ``None`` for all others.
 
     >>> import torch
     >>> from lrlib.updates import sgd
@@ -48,6 +50,7 @@ class UpdateRule:
     hyperparameters: Mapping[str, Any] = field(hash=False)
     traceable: bool
     default_learning_rate: float
+    evaluated: Callable[[list[Tensor], State], list[Tensor]] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hyperparameters", MappingProxyType(dict(self.hyperparameters)))
@@ -64,6 +67,7 @@ class UpdateRule:
             dict(self.hyperparameters),
             self.traceable,
             self.default_learning_rate,
+            self.evaluated,
         )
 
 

@@ -1,0 +1,82 @@
+"""Names for what programs are made from, so that a program met before need not be traced again.
+
+A step is a Python function, and what it computes may hang on anything that it closes over. But a step that is built by
+this package from functions of this package and of torch, with plain numbers as their arguments, is fully told by their
+names and numbers, as long as the sources are the same.
+"""
+
+import dataclasses
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
+
+import torch
+
+_ROOT = Path(__file__).parents[1]
+_STARTED = time.time()
+_AT_REST = 5.0  # s; a source changed later than so long before this process read it may not be what the process runs
+
+
+def identity(*parts: Any) -> str | None:
+    """One text for functions, partial functions, dataclasses, containers and plain values; None if one has no name.
+
+    >>> import math
+    >>> from functools import partial
+    >>> from lrlib.models import mlp
+    >>> identity(partial(mlp, (2, 3)), True)
+    '(partial(lrlib.models.networks:mlp,((2,3)),{}),True)'
+    >>> identity(lambda x: x) is None
+    True
+    """
+    try:
+        return _described(parts)
+    except _Nameless:
+        return None
+
+
+class _Nameless(Exception):
+    """Something that only its own code could tell."""
+
+
+def _described(value: Any) -> str:
+    if value is None or isinstance(value, bool | int | float | str | torch.dtype):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        return f"({','.join(map(_described, value))})"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key!r}:{_described(item)}" for key, item in sorted(value.items())) + "}"
+    if isinstance(value, partial):
+        return f"partial({_described(value.func)},{_described(value.args)},{_described(value.keywords)})"
+    if isinstance(value, type | FunctionType | BuiltinFunctionType):
+        return _reference(value)
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return f"{_reference(type(value))}{_described(fields)}"
+    raise _Nameless
+
+
+def _reference(value: type | Callable[..., Any]) -> str:
+    """``module:name``, if that is where the sources of this package or of torch have it."""
+    module, name = value.__module__ or "", value.__qualname__
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is not value or module.split(".")[0] not in {"lrlib", "torch"}:
+        raise _Nameless
+    return f"{module}:{name}"
+
+
+@cache
+def sources() -> str | None:
+    """A digest of this package's sources; None if they may have changed since this process read them."""
+    digest = hashlib.sha256(f"{torch.__version__}\0{sys.version}".encode())
+    for path in sorted(path for path in _ROOT.rglob("*") if path.suffix in {".py", ".c"}):
+        if path.stat().st_mtime > _STARTED - _AT_REST:
+            return None
+        digest.update(f"{path.relative_to(_ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
