@@ -18,17 +18,17 @@ from lrlib import style, tasks, training, updates
 from lrlib.compiler import export_step
 from lrlib.surfaces import quadratic, rosenbrock
 from lrlib.training import descend
-from lrlib.widgets import Answer, Predict, StepSizeLab, TrainingLab
+from lrlib.widgets import Answer, Axis, CurveMark, Predict, StepSizeLab, TrainingLab, training_lab
 from lrlib.widgets.bundle import FOLDER, bundle
 from lrlib.widgets.controls import Choice, LogSlider, Slider
 from lrlib.widgets.packing import pack, pack_bytes
 from lrlib.widgets.page_data import tasks_and_data, weight_layout
 from lrlib.widgets.portable import Latest, escape, script_json
-from lrlib.widgets.still import Axis, Still
+from lrlib.widgets.still import Still
 from lrlib.widgets.theme import stylesheet
 
 NASTY = "</script><b>\u2028 & \"quotes' λ_{max}"
-LABS = [module.name for module in FOLDER.glob("*.js") if "export default" in module.read_text(encoding="utf-8")]
+LABS = [module.name for module in FOLDER.glob("*.js") if "\nexport default" in module.read_text(encoding="utf-8")]
 
 
 def question() -> Predict:
@@ -169,6 +169,13 @@ def test_what_a_page_could_not_hold_is_refused() -> None:
 # --- controls --------------------------------------------------------------------------------------------------------
 
 
+def test_round_rates_are_positions_of_the_slider() -> None:
+    rate = LogSlider(name="learning_rate", label="η", value=0.1, minimum=1e-3, maximum=10)
+    widget = rate.widget()
+    positions = [rate.read(10 ** (widget.min + k * widget.step)) for k in range(4 * 73 + 1)]
+    assert {d * 10.0**e for e in (-3, -2, -1, 0) for d in (1, 2, 5)} <= {round(p, 12) for p in positions}
+
+
 def test_one_specification_makes_both_kinds_of_control() -> None:
     rate = LogSlider(name="learning_rate", label="η", value=0.1, minimum=1e-3, maximum=10)
     widget = rate.widget()
@@ -196,6 +203,8 @@ def test_one_specification_makes_both_kinds_of_control() -> None:
         (lambda: StepSizeLab(rule="Mars"), "rule must be one of"),
         (lambda: TrainingLab(schedule="Mars"), "schedule must be one of"),
         (lambda: TrainingLab(steps=77), r"value must be one of \[50, 100, 200, 300\], but got 77"),
+        (lambda: TrainingLab(steps=5000), r"value must be one of \[50, 100, 200, 300\], but got 5000"),
+        (lambda: StepSizeLab(steps=5000), "value must be a finite number .*300.* but got 5000"),
     ],
 )
 def test_bad_arguments_say_what_they_must_be(make: Any, message: str) -> None:
@@ -257,6 +266,33 @@ def test_a_burst_of_moves_trains_for_the_last() -> None:
     np.testing.assert_allclose(unpack(result["validation"]), run.validation_loss, rtol=1e-9)
 
 
+def test_while_the_reader_looks_the_run_is_compiled_and_the_next_one_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    digits = tasks.digits_mlp()
+    own = tasks.Task("own", lambda: torch.nn.Linear(64, 10), digits.train, digits.validation, digits.loss)
+    engines, start = [], training.start
+
+    def watched(*args: Any, **options: Any) -> training.Stack:
+        engines.append(options["engine"])
+        return start(*args, **options)
+
+    monkeypatch.setattr(training, "start", watched)
+    monkeypatch.setattr(training_lab, "PAUSE", 0)
+
+    async def moves() -> list[dict[str, Any]]:
+        lab = TrainingLab(steps=50, choices={"Own": own}, device="cpu")
+        results = []
+        for rate in (0.2, 0.1, 0.2):
+            lab.controls["learning_rate"].value = rate
+            await lab.latest._task
+            results.append(lab.picture.result)
+        return results
+
+    first, _, again = alone(moves())
+    assert engines == ["torch", "compiled", "compiled"]
+    for name in ("loss", "ratio", "validation"):
+        np.testing.assert_allclose(unpack(again[name]), unpack(first[name]), rtol=1e-9)
+
+
 def test_the_button_trains_at_all_rates() -> None:
     async def press() -> TrainingLab:
         lab = TrainingLab(steps=50)
@@ -284,3 +320,79 @@ def test_a_program_is_described_beside_its_bytes() -> None:
     description = packed(artifact)
     assert zlib.decompress(base64.b64decode(description["wasm"])) == artifact.wasm
     assert [port["name"] for port in description["ports"]] == ["x", "y"]
+
+
+# --- a mark on a curve -----------------------------------------------------------------------------------------------
+
+
+def mark(**changes: Any) -> CurveMark:
+    given: dict[str, Any] = {
+        "x": Axis("rate η", 0.01, 10, log=True),
+        "y": Axis("loss", 0, 3),
+        "xs": [0.01, 0.1, 1, 10],
+        "ys": [2.3, 1.0, 0.1, np.inf],
+        "right": 1.0,
+        "reason": NASTY,
+    }
+    return CurveMark(**(given | changes))
+
+
+def test_what_is_near_enough() -> None:
+    linear = Axis("step", 0, 200)
+    assert mark().near == (0.8, 1.25)
+    assert mark(tolerance=2).near == (0.5, 2.0)
+    assert mark(x=linear, right=50).near == (40.0, 60.0)
+    assert mark(x=linear, right=50, tolerance=5).near == (45.0, 55.0)
+    assert mark(right=(0.5, 2)).near == (0.5, 2.0)
+
+
+def test_a_mark_travels_whole_and_what_is_not_finite_as_a_gap() -> None:
+    lab = Predict("Where?", mark=mark())
+    assert json.loads(script_json(lab.page_state()))["content"]["mark"]["ys"] == [2.3, 1.0, 0.1, None]
+    assert lab.answer is None
+    lab.answer = 0.55
+    assert lab.summary() == "Predict: Where?"
+    assert lab.to_html().count("</script>") == 1
+
+
+def test_without_scripts_the_curve_unfolds_unless_it_is_part_of_the_question() -> None:
+    before, after = Predict("Where?", mark=mark()).still().split("<details>")
+    assert "lrlab-line" not in before
+    assert "lrlab-line" in after
+    assert "It is 1." in after
+    before, after = Predict("Where?", mark=mark(shown=True, right=(0.5, 2))).still().split("<details>")
+    assert "lrlab-line" in before
+    assert "Anything from 0.5 to 2 counts." in after
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x": Axis("x", 0, 1, log=True)}, "x.low must be a finite number > 0"),
+        ({"y": Axis("y", 1, 1)}, "y.high must be a finite number > 1"),
+        ({"xs": [1, 2, 2, 3]}, "xs must be two or more increasing numbers"),
+        ({"ys": [1, 2]}, "ys must be 4 numbers, one for each of xs"),
+        ({"ys": [1, np.nan, np.inf, np.nan]}, "two of them or more finite"),
+        ({"right": 100}, "right must be a finite number >= 0.01 and <= 10"),
+        ({"right": (2, 1)}, r"right\[1\] must be a finite number > 2"),
+        ({"right": (1, 2, 3)}, r"right must be a number or a pair \(low, high\)"),
+        ({"tolerance": 0.5}, "tolerance must be a finite number >= 1"),
+        ({"right": (1, 2), "tolerance": 2}, "tolerance must be None where right is a range"),
+    ],
+)
+def test_a_bad_mark_says_what_it_must_be(changes: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        mark(**changes)
+
+
+def test_a_question_takes_choices_or_a_mark() -> None:
+    with pytest.raises(ValueError, match="answers must be given if and only if mark is not"):
+        Predict("Where?")
+    with pytest.raises(ValueError, match="answers must be given if and only if mark is not"):
+        Predict("Where?", answers=[Answer("a", "b")], mark=mark())
+    with pytest.raises(TypeError, match="mark must be a CurveMark"):
+        Predict("Where?", mark=0.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="x must be an Axis"):
+        mark(x="rate")
+    with pytest.raises(TypeError, match="reason must be text"):
+        mark(reason=3)

@@ -93,6 +93,7 @@ function logSlider(spec, changed) {
     root,
     get: () => value,
     mark(next) {
+      if (JSON.stringify(next) === JSON.stringify(marks)) return;
       marks = next;
       redraw();
     },
@@ -132,7 +133,17 @@ function choice(spec, changed) {
   };
 }
 
-const MAKERS = { log: logSlider, linear: linearSlider, choice };
+function toggle(spec, changed) {
+  const id = `lrlab-control-${++controlCount}`;
+  const box = html("input", { type: "checkbox", id, name: spec.name, checked: spec.value });
+  box.addEventListener("input", changed);
+  return {
+    root: html("div", { class: "lrlab-control lrlab-toggle" }, box, html("label", { for: id }, spec.label)),
+    get: () => box.checked,
+  };
+}
+
+const MAKERS = { log: logSlider, linear: linearSlider, choice, toggle };
 
 // All controls of a lab in one row; changed(name) at each input event.
 export function makeControls(specs, changed) {

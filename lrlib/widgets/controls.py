@@ -27,7 +27,8 @@ class LogSlider:
         label: what the reader sees.
         value: where it starts.
         minimum, maximum: its ends, 0 < minimum < maximum.
-        per_decade: slider positions in each factor of ten.
+        per_decade: slider positions in each factor of ten. 73 is the fewest with which 1, 2 and 5 times powers of ten
+            are positions, to three digits, where ``minimum`` is a power of ten.
     """
 
     name: str
@@ -35,7 +36,7 @@ class LogSlider:
     value: float
     minimum: float
     maximum: float
-    per_decade: int = 40
+    per_decade: int = 73
 
     def __post_init__(self) -> None:
         _check.real("minimum", self.minimum, above=0)
@@ -141,4 +142,28 @@ class Choice:
         return value
 
 
-Control = LogSlider | Slider | Choice
+@dataclass(frozen=True, kw_only=True)
+class Toggle:
+    """Yes or no, as a check box."""
+
+    name: str
+    label: str
+    value: bool
+
+    def __post_init__(self) -> None:
+        _check.boolean("value", self.value)
+
+    def spec(self) -> dict[str, Any]:
+        """The description that the static page reads."""
+        return {"kind": "toggle", **asdict(self)}
+
+    def widget(self) -> ipywidgets.Widget:
+        """The control beside a kernel."""
+        return ipywidgets.Checkbox(value=self.value, description=self.label, indent=False, layout={"width": "auto"})
+
+    def read(self, value: Any) -> bool:
+        """Whether it is ticked."""
+        return bool(value)
+
+
+Control = LogSlider | Slider | Choice | Toggle

@@ -80,7 +80,7 @@ export function rateColour(rate, [low, high]) {
 }
 
 // A chart that fills its element's width and is redrawn whole by draw(picture), as often as the screen is:
-// picture = {x, y: {domain, kind, label, most}, marks: [...], readout?(x, y) -> {text, x?, y?} | null}.
+// picture = {x, y: {domain, kind, label, most, bare?: no line and no ticks}, marks: [...], readout?(x, y) -> {text, x?, y?} | null}.
 // A mark is {kind: "line" | "band" | "cross" | "dot" | "vertical" | "horizontal" | "text", …}; see PAINTERS below.
 export class Chart {
   constructor(parent, { height, label, right = 14, left = 46, canvas = false, equal = null }) {
@@ -102,7 +102,10 @@ export class Chart {
     parent.append(this.figure);
     this.root.addEventListener("pointermove", (event) => this.hover(event));
     this.root.addEventListener("pointerleave", () => this.pointer.replaceChildren());
-    this.observer = new ResizeObserver(() => this.picture && this.draw(this.picture));
+    this.observer = new ResizeObserver(() => {
+      this.available = this.figure.clientWidth;
+      if (this.picture) this.draw(this.picture);
+    });
     this.observer.observe(this.figure);
   }
 
@@ -114,7 +117,8 @@ export class Chart {
   draw(picture) {
     this.picture = picture;
     const { left, right, top, bottom, equal } = this.layout;
-    const width = Math.max(240, this.figure.clientWidth || 480);
+    this.available ??= this.figure.clientWidth; // asked for at each drawing, it would make the browser lay out the page anew
+    const width = Math.max(240, this.available || 480);
     const inner = width - left - right;
     const height = equal ? Math.round(Math.min(inner * equal, this.layout.height - top - bottom)) + top + bottom : this.layout.height;
     this.box = { left, top, width: inner, height: height - top - bottom };
@@ -139,13 +143,13 @@ export class Chart {
     this.over.setAttribute("transform", `translate(${left} ${top})`);
     this.pointer.setAttribute("transform", `translate(${left} ${top})`);
     if (this.canvas) Object.assign(this.canvas.style, { left: `${left}px`, top: `${top}px`, width: `${w}px`, height: `${h}px` });
-    const parts = [svg("path", { d: `M${left} ${top + h + 4}H${left + w}M${left - 4} ${top}V${top + h}` })];
+    const parts = [svg("path", { d: `M${left} ${top + h + 4}H${left + w}${y.bare ? "" : `M${left - 4} ${top}V${top + h}`}` })];
     for (const value of ticks(x, x.most ?? Math.max(2, Math.min(6, Math.floor(w / 60))))) {
       const at = left + this.x(value);
       parts.push(svg("path", { d: `M${at.toFixed(1)} ${top + h + 4}v4` }));
       parts.push(svg("text", { x: at.toFixed(1), y: top + h + 20, "text-anchor": "middle" }, readable(value)));
     }
-    for (const value of ticks(y, y.most ?? Math.max(2, Math.min(5, Math.floor(h / 40))))) {
+    for (const value of y.bare ? [] : ticks(y, y.most ?? Math.max(2, Math.min(5, Math.floor(h / 40))))) {
       const at = top + this.y(value);
       parts.push(svg("path", { d: `M${left - 4} ${at.toFixed(1)}h-4` }));
       parts.push(svg("text", { x: left - 11, y: (at + 4).toFixed(1), "text-anchor": "end" }, readable(value)));
@@ -215,8 +219,8 @@ const PAINTERS = {
     if (colour) area.style.fill = colour;
     chart.plot.append(area);
   },
-  // {x, y, colour, label?}: where a run diverged; a y beyond the frame stays on its edge
-  cross(chart, { x, y, colour, label, style = "" }) {
+  // {x, y, colour, label?, row?}: where a run diverged; a y beyond the frame stays on its edge; the label so many rows below
+  cross(chart, { x, y, colour, label, row = 0, style = "" }) {
     const clamp = (value, most) => Math.min(most, Math.max(0, Number.isFinite(value) ? value : 0));
     const [px, py] = [clamp(chart.x(x), chart.box.width), clamp(chart.y(y), chart.box.height)];
     const cross = svg("path", { class: `lrlab-cross ${style}`, d: `M${px - 5} ${py - 5}l10 10m0 -10l-10 10` });
@@ -224,7 +228,7 @@ const PAINTERS = {
     chart.over.append(cross);
     if (label) {
       const after = px < chart.box.width * 0.6;
-      chart.over.append(svg("text", { x: px + (after ? 10 : -10), y: py + 4, "text-anchor": after ? "start" : "end" }, ...subscripted(label)));
+      chart.over.append(svg("text", { x: px + (after ? 10 : -10), y: py + 4 + row * (FONT + 3), "text-anchor": after ? "start" : "end" }, ...subscripted(label)));
     }
   },
   // {x, y, colour, style?: "start" | "minimum" | "saddle"}
@@ -236,13 +240,20 @@ const PAINTERS = {
     if (colour) node.style.fill = colour;
     chart.over.append(node);
   },
-  // {x, label}: a dashed line with its label on it
-  vertical(chart, { x, label, style = "" }) {
+  // {x, label?, row?, side?: "left" | "right"}: a dashed line with its label on it, so many rows below the top
+  vertical(chart, { x, label, style = "", row = 0, side, name }) {
     const at = chart.x(x);
     if (!(at >= 0 && at <= chart.box.width)) return;
-    chart.plot.append(svg("path", { class: `lrlab-rule ${style}`, d: `M${at} 0V${chart.box.height}` }));
-    const after = at < chart.box.width * 0.7;
-    if (label) chart.over.append(svg("text", { x: at + (after ? 5 : -5), y: 9, "text-anchor": after ? "start" : "end" }, ...subscripted(label)));
+    const rule = svg("path", { class: `lrlab-rule ${style}`, d: `M${at} 0V${chart.box.height}` });
+    if (name) rule.dataset.name = name;
+    chart.plot.append(rule);
+    const after = side ? side === "right" : at < chart.box.width * 0.7;
+    const y = 9 + row * (FONT + 4);
+    if (label) chart.over.append(svg("text", { x: at + (after ? 5 : -5), y, "text-anchor": after ? "start" : "end" }, ...subscripted(label)));
+  },
+  // {x, y, label, anchor?, style?}: words at a point
+  text(chart, { x, y, label, anchor = "start", style = "" }) {
+    chart.over.append(svg("text", { class: style, x: chart.x(x), y: chart.y(y), "text-anchor": anchor }, ...subscripted(label)));
   },
   horizontal(chart, { y, label, style = "" }) {
     const at = chart.y(y);
@@ -260,14 +271,14 @@ function placeEnds(chart, ends) {
     end.at = Math.max(free, end.y);
     free = end.at + FONT + 2;
   }
-  let limit = chart.box.height + FONT;
+  let limit = chart.box.height; // clear of the ticks below
   for (const end of [...ends].reverse()) {
     end.at = Math.min(limit, end.at);
     limit = end.at - FONT - 2;
   }
   for (const { x, at, label, colour, style } of ends) {
     const text = svg("text", { class: `lrlab-end ${style}`, x: Math.min(x, chart.box.width) + 7, y: at + 4 }, ...subscripted(label));
-    if (colour) text.style.fill = colour;
+    if (colour) text.style.fill = `color-mix(in srgb, ${colour} 65%, currentColor)`; // lines may be paler than text
     chart.over.append(text);
   }
 }

@@ -62,13 +62,14 @@ export function watchKernel(model, frame) {
 const LOOKED_AT = 600; // ms
 const KEPT = 5;
 
-export function makeGhosts(frame, redraw) {
+export function makeGhosts(frame, redraw, forget = () => {}) {
   let kept = [];
-  let shown = null;
+  const shown = new Map(); // the curve that stands now, and since when; by its owner where there are several
   const button = html("button", { type: "button", class: "lrlab-quiet", hidden: true }, "forget earlier runs");
   button.addEventListener("click", () => {
     kept = [];
     button.hidden = true;
+    forget();
     redraw();
   });
   frame.status.after(button);
@@ -76,18 +77,19 @@ export function makeGhosts(frame, redraw) {
     list: () => kept,
     clear() {
       kept = [];
-      shown = null;
+      shown.clear();
       button.hidden = true;
     },
     // A curve has been drawn: the one before becomes a ghost if it stood long enough to be seen.
-    offer(curve) {
+    offer(curve, owner = "") {
       const now = performance.now();
-      if (shown && shown.curve.label !== curve.label && now - shown.since > LOOKED_AT) {
-        kept = [...kept.filter(({ label }) => label !== shown.curve.label), shown.curve].slice(-KEPT);
+      const before = shown.get(owner);
+      const same = before?.curve.label === curve.label;
+      if (before && !same && now - before.since > LOOKED_AT) {
+        kept = [...kept.filter(({ label }) => label !== before.curve.label), before.curve].slice(-KEPT);
         button.hidden = false;
       }
-      if (!shown || shown.curve.label !== curve.label) shown = { curve, since: now };
-      else shown.curve = curve;
+      shown.set(owner, { curve, since: same ? before.since : now });
     },
   };
 }

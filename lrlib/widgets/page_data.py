@@ -55,11 +55,14 @@ def _part(part: tuple[Tensor, Tensor], palette: Tensor) -> dict[str, Any]:
 def weight_layout(task: Task) -> list[list[float]]:
     """For each parameter in order, how many numbers it holds and the bound of the uniform distribution they come from.
 
-    So the page draws, with the same generator, the weights that torch draws for a seed; nothing of them is sent.
+    A third number is what they are multiplied by, if that is not 1. So the page draws, with the same generator, the
+    weights that torch draws for a seed; nothing of them is sent.
 
     Raises:
-        TypeError: for a model with parameters elsewhere than in linear and convolutional layers.
+        TypeError: for a model with parameters elsewhere than in linear and convolutional layers, or drawn otherwise
+            than as torch draws them, times a factor of at most four decimals.
     """
+    generator = torch.Generator().manual_seed(0)
     layout: list[list[float]] = []
     for layer in initial_parameters(task.model, seed=0).modules():
         own = list(layer.parameters(recurse=False))
@@ -71,8 +74,22 @@ def weight_layout(task: Task) -> list[list[float]]:
         weight_bound = math.sqrt(3.0) * (
             math.sqrt(2.0 / (1 + 5)) / math.sqrt(fan_in)
         )  # kaiming_uniform_(a=√5), bit by bit
-        layout += [[own[0].numel(), weight_bound], [own[1].numel(), 1 / math.sqrt(fan_in)]]
+        for parameter, bound in zip(own, (weight_bound, 1 / math.sqrt(fan_in)), strict=True):
+            drawn = torch.empty(parameter.numel()).uniform_(-bound, bound, generator=generator)
+            layout.append([parameter.numel(), bound, *_gain(parameter.detach().flatten(), drawn)])
     return layout
+
+
+def _gain(parameter: Tensor, drawn: Tensor) -> list[float]:
+    """What ``drawn`` was multiplied by to give ``parameter``, unless nothing was done to it."""
+    if torch.equal(parameter, drawn):
+        return []
+    largest = int(drawn.abs().argmax())
+    gain = round(float(parameter[largest] / drawn[largest]), 4)
+    if not torch.equal(parameter, drawn * gain):
+        need = "one whose weights are torch's own, or those times a factor of at most four decimals"
+        _check.fail("task", need, parameter[:4].tolist(), error=TypeError)
+    return [gain]
 
 
 def schedule_factors(

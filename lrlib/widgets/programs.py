@@ -3,7 +3,9 @@
 import contextlib
 import dataclasses
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -13,11 +15,14 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from lrlib.compiler import Artifact, export_step
+from lrlib.compiler.identity import identity
 from lrlib.models import initial_parameters
 from lrlib.surfaces import Surface
 from lrlib.tasks import Task
-from lrlib.updates import State, UpdateRule
+from lrlib.updates import State, UpdateRule, effective_rates
 from lrlib.widgets.packing import pack_bytes
+
+_DRAWING = threading.Lock()  # torch's random numbers are one stream for all threads
 
 
 def packed(artifact: Artifact) -> dict[str, Any]:
@@ -32,7 +37,10 @@ def surface_program(surface: Surface) -> Artifact:
         gradient, loss = torch.func.grad_and_value(surface.function)(params)
         return loss, gradient
 
-    return export_step(step, {"params": torch.zeros(surface.dimension)}, outputs=("loss", "gradient"))
+    given = {"params": torch.zeros(surface.dimension)}
+    return export_step(
+        step, given, outputs=("loss", "gradient"), identity=identity("surface gradient", surface.function)
+    )
 
 
 def gradient_program(task: Task, *, batch_size: int) -> Artifact:
@@ -51,7 +59,7 @@ def gradient_program(task: Task, *, batch_size: int) -> Artifact:
     indices = torch.zeros(batch_size, dtype=torch.int32)
     inputs, targets = task.train
     given = {"params": torch.zeros(sum(sizes)), "indices": indices, "inputs": inputs, "targets": targets.int()}
-    return export_step(step, given, outputs=("loss", "gradient"))
+    return export_step(step, given, outputs=("loss", "gradient"), identity=identity("gradient", task.model, task.loss))
 
 
 def evaluation_program(task: Task, *, examples: int) -> Artifact:
@@ -63,13 +71,16 @@ def evaluation_program(task: Task, *, examples: int) -> Artifact:
 
     inputs, targets = (part[:examples] for part in task.train)
     given = {"params": torch.zeros(sum(sizes)), "inputs": inputs, "targets": targets.int()}
-    return export_step(step, given, outputs=("loss",))
+    return export_step(step, given, outputs=("loss",), identity=identity("evaluation", task.model, task.loss))
 
 
-def rule_program(rule: UpdateRule, *, sizes: Sequence[int], adjustable: bool = False) -> Artifact:
+def rule_program(
+    rule: UpdateRule, *, sizes: Sequence[int], adjustable: bool = False, effective: bool = False
+) -> Artifact:
     """``params``, ``gradient`` (1, P), ``learning_rate``, and ``momentum`` if it is ``adjustable`` -> new ``params``.
 
-    Records ``update_ratio`` (tensors,): of each tensor, ``sizes`` long, the update's norm over the norm it had.
+    Records ``update_ratio`` (tensors,): of each tensor, ``sizes`` long, the update's norm over the norm it had; and
+    ``effective_rate`` (1, P), see :func:`lrlib.updates.effective_rates`, if that is wanted.
     The rule's state travels under the names ``state:…``; it starts at zero.
     """
     row = torch.zeros(1, sum(sizes))
@@ -84,12 +95,30 @@ def rule_program(rule: UpdateRule, *, sizes: Sequence[int], adjustable: bool = F
             torch.linalg.vector_norm(after - before) / torch.linalg.vector_norm(before)
             for before, after in zip(_pieces(params, sizes), _pieces(new, sizes), strict=True)
         ]
-        return (torch.stack(ratios), new, *_flat_state(changed)[1])
+        found = effective_rates(rule, [params], changed, learning_rate) if effective else []
+        return (torch.stack(ratios), *found, new, *_flat_state(changed)[1])
 
     inputs = {"params": row, "gradient": row, "learning_rate": torch.zeros(1), **momentum}
     ports = list(map(_port, names))
     given = {**inputs, **dict(zip(ports, initial, strict=True))}
-    return export_step(step, given, outputs=("update_ratio", "params", *ports))
+    outputs = ("update_ratio", *(["effective_rate"] if effective else []), "params", *ports)
+    return export_step(step, given, outputs=outputs, identity=identity("rule", rule, sizes, adjustable, effective))
+
+
+def training_programs(
+    tasks: Mapping[str, Task], *, rules: Mapping[str, UpdateRule], batch_sizes: Sequence[int], effective: bool = False
+) -> dict[str, dict[str, Any]]:
+    """All that ``trainer.js`` needs to train these tasks by these rules, packed, under the names that it asks for."""
+    makers: dict[str, Callable[[], Artifact]] = {}
+    for label, task in tasks.items():
+        sizes = tensor_sizes(task)
+        for batch_size in batch_sizes:
+            makers[f"gradient:{label}:{batch_size}"] = partial(gradient_program, task, batch_size=batch_size)
+        makers[f"evaluation:{label}"] = partial(evaluation_program, task, examples=len(task.validation[0]))
+        for name, rule in rules.items():
+            makers[f"rule:{label}:{name}"] = partial(rule_program, rule, sizes=sizes, effective=effective)
+    with ThreadPoolExecutor(2) as pool:  # one is traced here while the C compiler works on another
+        return dict(zip(makers, pool.map(lambda make: packed(make()), makers.values()), strict=True))
 
 
 def tensor_sizes(task: Task) -> list[int]:
@@ -99,7 +128,8 @@ def tensor_sizes(task: Task) -> list[int]:
 
 def _model(task: Task) -> tuple[Callable[[list[Tensor], Tensor], Tensor], list[int]]:
     """``(parameters, each flat; inputs) -> outputs``, and the parameters' sizes."""
-    model = initial_parameters(task.model, seed=0)
+    with _DRAWING:
+        model = initial_parameters(task.model, seed=0)
     names = [name for name, _ in model.named_parameters()]
     shapes = [parameter.shape for parameter in model.parameters()]
 

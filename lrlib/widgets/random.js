@@ -48,15 +48,16 @@ export function batchOrder(examples, batchSize, steps, seed) {
   return order;
 }
 
-// Initial parameters: tensors drawn one after another by uniform_(-bound, bound) in float32; layout = [[size, bound], …].
+// Initial parameters: tensors drawn one after another by uniform_(-bound, bound) in float32, then multiplied by gain;
+// layout = [[size, bound, gain?], …].
 export function uniformParameters(layout, seed) {
   const generator = makeGenerator(seed);
   const values = new Float64Array(layout.reduce((sum, [size]) => sum + size, 0));
   let k = 0;
-  for (const [size, bound] of layout) {
+  for (const [size, bound, gain = 1] of layout) {
     const low = Math.fround(-bound);
     const width = Math.fround(Math.fround(bound) - low);
-    for (let i = 0; i < size; i++) values[k++] = Math.fround(((generator() & 0xffffff) / 0x1000000) * width + low);
+    for (let i = 0; i < size; i++) values[k++] = Math.fround(Math.fround(((generator() & 0xffffff) / 0x1000000) * width + low) * Math.fround(gain));
   }
   return values;
 }

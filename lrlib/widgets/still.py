@@ -48,22 +48,61 @@ class Still:
     alt: str
     width: int = 360
     height: int = 280
+    right: int = _RIGHT  # room for labels at the ends of lines
+    bare: bool = False  # no line and no ticks of y
     _marks: list[str] = field(default_factory=list)
-    _crosses: list[str] = field(default_factory=list)  # may reach past the frame
+    _over: list[str] = field(default_factory=list)  # may reach past the frame
 
-    def line(self, xs: Sequence[float] | np.ndarray, ys: Sequence[float] | np.ndarray, *, style: str = "") -> None:
+    def line(
+        self,
+        xs: Sequence[float] | np.ndarray,
+        ys: Sequence[float] | np.ndarray,
+        *,
+        style: str = "",
+        dash: str = "",
+        colour: str = "",
+    ) -> None:
         """A line, broken where a value is not finite; ``style`` is a class of the labs' style sheet."""
-        self._marks.append(f'<path class="lrlab-line {style}" d="{self._path(np.asarray(xs), np.asarray(ys))}"/>')
+        dashes = f' stroke-dasharray="{dash}"' if dash else ""
+        stroke = f' style="stroke: {colour}"' if colour else ""
+        path = self._path(np.asarray(xs, dtype=np.float64), np.asarray(ys, dtype=np.float64))
+        self._marks.append(f'<path class="lrlab-line {style}"{dashes}{stroke} d="{path}"/>')
 
     def cross(self, x: float, y: float) -> None:
         """Where a run diverged; kept inside of the frame."""
+        px, py = self._inside(x, y)
+        self._over.append(f'<path class="lrlab-cross" d="M{px - 5:.1f} {py - 5:.1f}l10 10m0 -10l-10 10"/>')
+
+    def dot(self, x: float, y: float, *, colour: str = "") -> None:
+        """A point; kept inside of the frame."""
+        px, py = self._inside(x, y)
+        fill = f' style="fill: {colour}"' if colour else ""
+        self._over.append(f'<circle class="lrlab-dot"{fill} cx="{px:.1f}" cy="{py:.1f}" r="3.5"/>')
+
+    def vertical(self, x: float) -> None:
+        """A dashed line at ``x``."""
+        px, _ = self._inside(x, self.y.low)
+        self._marks.append(f'<path class="lrlab-rule" d="M{px:.1f} 0V{self._inner_height}"/>')
+
+    def span(self, low: float, high: float) -> None:
+        """A shaded range of x."""
+        (left, _), (right, _) = self._inside(low, self.y.low), self._inside(high, self.y.low)
+        self._marks.append(
+            f'<rect class="lrlab-band" x="{left:.1f}" y="0" width="{right - left:.1f}" height="{self._inner_height}"/>'
+        )
+
+    def text(self, x: float, y: float, label: str, *, shift: tuple[float, float] = (7, 4)) -> None:
+        """Words beside a point, ``shift`` pixels away."""
+        px, py = self._inside(x, y)
+        self._over.append(f'<text x="{px + shift[0]:.1f}" y="{py + shift[1]:.1f}">{_label(label)}</text>')
+
+    def _inside(self, x: float, y: float) -> tuple[float, float]:
         left, top = self._pixels(np.array([x]), np.array([y]))
-        px, py = np.clip(left[0], 0, self._inner_width), np.clip(top[0], 0, self._inner_height)
-        self._crosses.append(f'<path class="lrlab-cross" d="M{px - 5:.1f} {py - 5:.1f}l10 10m0 -10l-10 10"/>')
+        return float(np.clip(left[0], 0, self._inner_width)), float(np.clip(top[0], 0, self._inner_height))
 
     @property
     def _inner_width(self) -> int:
-        return self.width - _LEFT - _RIGHT
+        return self.width - _LEFT - self.right
 
     @property
     def _inner_height(self) -> int:
@@ -82,14 +121,15 @@ class Still:
     def svg(self) -> str:
         """The figure."""
         bottom, right = _TOP + self._inner_height, _LEFT + self._inner_width
-        axes = [f'<path d="M{_LEFT} {bottom + 4}H{right}M{_LEFT - 4} {_TOP}V{bottom}"/>']
+        upright = "" if self.bare else f"M{_LEFT - 4} {_TOP}V{bottom}"
+        axes = [f'<path d="M{_LEFT} {bottom + 4}H{right}{upright}"/>']
         for value in self.x.ticks():
             at = _LEFT + float(self.x.place(np.array(value))) * self._inner_width
             axes.append(
                 f'<path d="M{at:.1f} {bottom + 4}v4"/><text x="{at:.1f}" y="{bottom + 20}" text-anchor="middle">'
             )
             axes.append(f"{_readable(value)}</text>")
-        for value in self.y.ticks():
+        for value in [] if self.bare else self.y.ticks():
             at = bottom - float(self.y.place(np.array(value))) * self._inner_height
             axes.append(
                 f'<path d="M{_LEFT - 4} {at:.1f}h-4"/><text x="{_LEFT - 11}" y="{at + 4:.1f}" text-anchor="end">'
@@ -102,7 +142,7 @@ class Still:
             f'width="{self.width}" height="{self.height}"><g class="lrlab-axes">{"".join(axes)}</g>'
             f'<svg x="{_LEFT}" y="{_TOP}" width="{self._inner_width}" height="{self._inner_height}" overflow="hidden">'
             f"{''.join(self._marks)}</svg>"
-            f'<g transform="translate({_LEFT} {_TOP})">{"".join(self._crosses)}</g></svg>'
+            f'<g transform="translate({_LEFT} {_TOP})">{"".join(self._over)}</g></svg>'
         )
 
 

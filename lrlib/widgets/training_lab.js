@@ -28,7 +28,7 @@ function render({ model, el }) {
   const settings = () => (frame.controls ? frame.controls.values() : model.get("settings"));
 
   let shown = null; // {record, settings, source}
-  let sweep = null; // {records or finals, settings, source}
+  let sweep = null; // {points, settings, source, number}
   let sweeping = 0;
   let drawn = 0;
 
@@ -107,9 +107,13 @@ function render({ model, el }) {
     el.dataset.diverged = String(bad);
   }
 
+  let budgetDrawn = "";
   function paintBudget(now, rate) {
     if (!sweep) return;
     const stale = !sameBut(["learning_rate", "device"], sweep.settings, now);
+    const key = `${sweep.number} ${stale} ${rate}`;
+    if (key === budgetDrawn) return; // as while a curve grows
+    budgetDrawn = key;
     const [low, high] = [0.03, 30];
     const good = sweep.points.filter(({ final, bad }) => !bad && Number.isFinite(final));
     const marks = [
@@ -127,7 +131,11 @@ function render({ model, el }) {
         return { x: near.rate, text: `η = ${readable(near.rate)}: ${near.bad ? "diverged" : readable(near.final)}` };
       },
     });
-    el.dataset.sweep = JSON.stringify(sweep.points.map(({ rate: r, final }) => [r, String(final)]));
+  }
+
+  function setSweep(next) {
+    sweep = { ...next, number: (sweep?.number ?? 0) + 1 };
+    el.dataset.sweep = JSON.stringify(sweep.points.map(({ rate, final }) => [rate, String(final)]));
   }
 
   function receive({ id, settings: now, records, finished, failed }) {
@@ -137,7 +145,7 @@ function render({ model, el }) {
     }
     if (id === sweeping) {
       if (!finished) return;
-      sweep = { points: records.map(pointOf), settings: now, source: IN_BROWSER };
+      setSweep({ points: records.map(pointOf), settings: now, source: IN_BROWSER });
       button.disabled = false;
       if (shown) paint();
       return;
@@ -145,8 +153,9 @@ function render({ model, el }) {
     if (id < drawn) return; // while the slider is dragged, the latest that there is
     drawn = id;
     shown = { record: records[0], settings: now, source: IN_BROWSER };
-    paint();
+    paintSoon();
   }
+  const paintSoon = oncePerFrame(paint); // pictures may come faster than the screen shows them
   const request = live ? startService(config.training, receive) : null;
   let count = 0;
 
@@ -179,8 +188,12 @@ function render({ model, el }) {
     request({ id: sweeping, settings: settings(), rates: config.rates, single: false });
   });
 
+  if (live) {
+    const warm = () => count || request({ warm: true, settings: settings() });
+    for (const name of ["pointerenter", "focusin"]) el.addEventListener(name, warm, { once: true });
+  }
   if (host === "page") {
-    sweep = recordedSweep();
+    setSweep(recordedSweep());
     shown = recordedRun(settings());
     paint();
     if (!live) {
@@ -202,7 +215,7 @@ function render({ model, el }) {
     const { rates, finals, diverged, settings: now, device } = model.get("backdrop");
     if (!rates) return;
     const values = unpack(finals);
-    sweep = { points: rates.map((rate, k) => ({ rate, final: values[k], bad: diverged[k] })), settings: now, source: byKernel(device) };
+    setSweep({ points: rates.map((rate, k) => ({ rate, final: values[k], bad: diverged[k] })), settings: now, source: byKernel(device) });
     if (shown) paint();
   };
   watchKernel(model, frame);

@@ -11,20 +11,23 @@ import torch
 from lrlib import _check, schedules, tasks, training, updates
 from lrlib.schedules import Schedule
 from lrlib.tasks import Task
+from lrlib.training import Compilation
 from lrlib.updates import UpdateRule
 from lrlib.widgets.controls import Choice, LogSlider, Slider
 from lrlib.widgets.lab import Lab
 from lrlib.widgets.packing import pack
 from lrlib.widgets.page_data import schedule_factors, tasks_and_data
-from lrlib.widgets.programs import evaluation_program, gradient_program, packed, rule_program, tensor_sizes
+from lrlib.widgets.programs import training_programs
 from lrlib.widgets.still import Axis, Still, side_by_side
 
 THRESHOLD = 1e3  # as in lrlib.training
 STEPS = (50, 100, 200, 300)
 BATCH_SIZES = (16, 64, 256)
 RATES_AT_ONCE = 17
-SHOW_EVERY = 0.05  # s between two pictures of a run under way
+SHOW_EVERY = 0.03  # s between two pictures of a run under way
 BREATH = 0.002  # s in which the kernel reads what the reader did meanwhile
+PIECES = {"torch": 2, "compiled": 16}  # updates between two looks at the clock
+PAUSE = 0.5  # s without a move, after which there is time to compile
 
 TASKS: dict[str, Callable[[], Task]] = {"Digits, MLP": tasks.digits_mlp, "Digits, CNN": tasks.digits_cnn}
 RULES: dict[str, UpdateRule] = {
@@ -100,7 +103,7 @@ class TrainingLab(Lab):
             Slider(name="seed", label="Seed", value=seed, minimum=0, maximum=9, step=1),
         )
         self.rates = [float(f"{rate:.3g}") for rate in np.geomspace(*rates, RATES_AT_ONCE)]
-        device_choice = Choice(name="device", label="Device", value=device, options=[(d, d) for d in _devices()])
+        device_choice = Choice(name="device", label="Device", value=device, options=[(d, d) for d in devices()])
         config = {"rates": self.rates, "threshold": THRESHOLD}
         super().__init__(hint=hint, controls=controls, kernel_controls=[device_choice], config=config)
         self._answered = 0
@@ -117,13 +120,19 @@ class TrainingLab(Lab):
 
     async def _train_one(self, settings: dict[str, Any]) -> None:
         await asyncio.sleep(BREATH)  # of a burst of moves, only the last gets past here
-        stack = self._start(settings, [settings["learning_rate"]], **_curves(settings["steps"]))
-        await self._advance(stack, lambda: self._show(stack, settings))
+        compilation = self._compilation(settings)
+        ready = compilation is not None and compilation.ready
+        engine = "compiled" if ready else "torch"
+        stack = self._start(settings, [settings["learning_rate"]], engine=engine, **_curves(settings["steps"]))
+        await advance(stack, lambda: self._show(stack, settings))
         self._show(stack, settings)
+        if compilation is not None and not ready:
+            await asyncio.sleep(PAUSE)  # whoever moves on does not get past here either
+            await asyncio.to_thread(compilation.program)
 
     async def _train_all(self, settings: dict[str, Any]) -> None:
         stack = self._start(settings, self.rates, engine="auto")
-        await self._advance(stack, lambda: None)
+        await advance(stack, lambda: None)
         records = stack.records()
         self.picture.backdrop = {
             "rates": self.rates,
@@ -133,34 +142,28 @@ class TrainingLab(Lab):
             "device": stack.plan.device.type,
         }
 
-    async def _advance(self, stack: training.Stack, show: Callable[[], None]) -> None:
-        """Train in pieces of ``SHOW_EVERY``, so that the curve grows on screen and a move can stop it."""
-        shown = time.monotonic()
-        while not stack.done:
-            stack.advance(2)
-            if time.monotonic() - shown > SHOW_EVERY:
-                show()
-                await asyncio.sleep(BREATH)
-                shown = time.monotonic()
-
     def _start(self, settings: Mapping[str, Any], rates: list[float], **options: Any) -> training.Stack:
-        device = training.find_device(settings["device"])
         task = self._tasks[settings["task"]]
         return training.start(
-            task,
-            learning_rates=rates,
-            rule=RULES[settings["rule"]],
-            schedule=SCHEDULES[settings["schedule"]](settings["steps"]),
-            batch_size=settings["batch_size"],
-            steps=settings["steps"],
-            seed=settings["seed"],
-            device=device.type,
-            dtype=torch.float32
-            if device.type == "mps"
-            else torch.float64,  # float64 as in the page, where there is one
-            eval_examples=len(task.validation[0]),
-            **options,
+            task, learning_rates=rates, seed=settings["seed"], **self._plan(task, settings), **options
         )
+
+    def _plan(self, task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:
+        device = training.find_device(settings["device"])
+        return {
+            "rule": RULES[settings["rule"]],
+            "schedule": SCHEDULES[settings["schedule"]](settings["steps"]),
+            "batch_size": settings["batch_size"],
+            "steps": settings["steps"],
+            "device": device.type,
+            "dtype": torch.float32 if device.type == "mps" else torch.float64,  # as in the page, where there is float64
+            "eval_examples": len(task.validation[0]),
+        }
+
+    def _compilation(self, settings: Mapping[str, Any]) -> Compilation | None:
+        """How a run with its curves is compiled, where it can be."""
+        task = self._tasks[settings["task"]]
+        return training.compilation_for(task, record_updates=True, **self._plan(task, settings))
 
     def _show(self, stack: training.Stack, settings: dict[str, Any]) -> None:
         run = stack.records()[0]
@@ -179,7 +182,8 @@ class TrainingLab(Lab):
         settings = {**self.read(), "device": "cpu"}
         if self._recording is None or self._recording[0] != settings:
             rates = sorted({*self.rates, settings["learning_rate"]})
-            stack = self._start(settings, rates, **_curves(settings["steps"]))
+            engine = "torch" if self._compilation(settings) is None else "compiled"
+            stack = self._start(settings, rates, engine=engine, **_curves(settings["steps"]))
             stack.advance(settings["steps"])
             self._recording = settings, stack.records()
         return self._recording[1]
@@ -189,15 +193,6 @@ class TrainingLab(Lab):
         runs = self._recorded()
         settings = self.read()
         settings.pop("device")
-        programs = {}
-        for label, task in self._tasks.items():
-            sizes = tensor_sizes(task)
-            for batch_size in BATCH_SIZES:
-                programs[f"gradient:{label}:{batch_size}"] = packed(gradient_program(task, batch_size=batch_size))
-            programs[f"evaluation:{label}"] = packed(evaluation_program(task, examples=len(task.validation[0])))
-            programs |= {
-                f"rule:{label}:{name}": packed(rule_program(rule, sizes=sizes)) for name, rule in RULES.items()
-            }
         return {
             "recorded": {
                 "rates": runs.learning_rates.tolist(),
@@ -213,7 +208,7 @@ class TrainingLab(Lab):
             "training": {
                 **tasks_and_data(self._tasks),
                 "schedules": schedule_factors(SCHEDULES, STEPS),
-                "programs": programs,
+                "programs": training_programs(self._tasks, rules=RULES, batch_sizes=BATCH_SIZES),
             },
         }
 
@@ -252,12 +247,28 @@ class TrainingLab(Lab):
         )
 
 
+async def advance(stack: training.Stack, show: Callable[[], None], *, watch: Callable[[], None] | None = None) -> None:
+    """Train in pieces of ``SHOW_EVERY``, so that the curve grows on screen and a move can stop it.
+
+    ``watch`` is called after each update, if it is given.
+    """
+    shown = time.monotonic() - 0.7 * SHOW_EVERY  # the first points soon
+    while not stack.done:
+        stack.advance(1 if watch else PIECES[stack.engine])
+        if watch:
+            watch()
+        if time.monotonic() - shown > SHOW_EVERY:
+            show()
+            await asyncio.sleep(BREATH)
+            shown = time.monotonic()
+
+
 def _curves(steps: int) -> dict[str, Any]:
     """What a run must record for its curves."""
     return {"eval_every": max(1, steps // 10), "record_updates": True}  # evaluations as in trainer.js
 
 
-def _devices() -> list[str]:
+def devices() -> list[str]:
     """``"auto"``, and what this machine has."""
     present = ["auto", "cpu"]
     if torch.cuda.is_available():

@@ -64,6 +64,7 @@ def visit(chromium: Any) -> Iterator[Callable[..., Watched]]:
         context = chromium.new_context(viewport={"width": width, "height": 900}, java_script_enabled=scripts)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(120_000)  # a machine may be busy with other tests
         watched = Watched(page)
 
         def route(request: Any) -> None:
@@ -109,3 +110,22 @@ def serve() -> Iterator[Callable[[Path], str]]:
     for server in servers.values():
         server.shutdown()
         server.server_close()
+
+
+BARE_PAGE = """<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>A lab</title>
+<link rel="icon" href="data:,"><meta name="viewport" content="width=device-width"></head>
+<body style="margin: 16px; {colours}">{body}</body></html>"""
+BARE_COLOURS = {"light": "background: #ffffff; color: #222222", "dark": "background: #14181e; color: #ced6dd"}
+
+
+@pytest.fixture
+def show_body(tmp_path: Path, visit: Callable[..., Watched], serve: Callable[[Path], str]) -> Callable[..., Watched]:
+    """``show_body(html)`` opens a page with nothing else on it, over http or, with ``way="file"``, from a file."""
+
+    def show(body: str, *, theme: str = "light", way: str = "http", **options: Any) -> Watched:
+        text = BARE_PAGE.format(theme=theme, colours=BARE_COLOURS[theme], body=body)
+        (tmp_path / "page.html").write_text(text, encoding="utf-8")
+        origin = serve(tmp_path) if way == "http" else tmp_path.as_uri()
+        return visit(f"{origin}/page.html", origin=origin, **options)
+
+    return show

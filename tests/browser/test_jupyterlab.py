@@ -65,11 +65,14 @@ def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
         lab.locator(".noUi-handle").first.focus()
         for _ in range(8):
             page.keyboard.press("ArrowRight")
-        shown = float(lab.locator(".widget-readout").first.inner_text())
         page.wait_for_function(
-            """([lab, before, rate]) => lab.dataset.settings !== before && lab.dataset.done !== 'false'
-            && JSON.parse(lab.dataset.settings).learning_rate === rate""",
-            arg=[lab.locator("[data-settings]").element_handle(), before, shown],
+            """([lab, before, readout]) => lab.dataset.settings !== before && lab.dataset.done !== 'false'
+            && JSON.parse(lab.dataset.settings).learning_rate === Number(readout.innerText)""",
+            arg=[
+                lab.locator("[data-settings]").element_handle(),
+                before,
+                lab.locator(".widget-readout").first.element_handle(),
+            ],
         )
         assert "Trained by the kernel on" in lab.locator(".lrlab-status").inner_text()
     # a kernel that dies leaves the last curve, and the lab says so

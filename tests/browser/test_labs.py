@@ -376,6 +376,23 @@ def test_a_burst_of_moves_settles_on_the_last(show: Any) -> None:
     assert json.loads(shown["settings"])["learning_rate"] == rate
 
 
+@pytest.mark.parametrize("way", ["http", "file"])
+def test_it_trains_on_another_thread_which_starts_when_the_pointer_comes(
+    way: str, show: Any, site: Path, visit: Any
+) -> None:
+    watched = show("training") if way == "http" else visit((site / "training-light.html").as_uri(), origin="file://")
+    page = watched.page
+    assert page.workers == []
+    before = page.locator(".lrlab-status").inner_text()
+    with page.expect_worker():
+        page.locator(".lrlab-controls").hover()
+    assert page.locator(".lrlab-status").inner_text() == before  # the run that warms it up is not shown
+    type_rate(page, "0.3")
+    settled(page, "learning_rate", 0.3)
+    assert len(page.workers) == 1
+    watched.assert_clean()
+
+
 def test_without_workers_it_trains_on_the_page_itself(show: Any) -> None:
     watched = show("training", before="globalThis.Worker = class { constructor() { throw new Error('none'); } };")
     type_rate(watched.page, "0.3")

@@ -1,0 +1,278 @@
+"""The schedule lab: compose a schedule, see the rates that the updates used, and the loss that it gives."""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from lrlib import _check, tasks, training, updates
+from lrlib.schedules import Schedule
+from lrlib.tasks import Task
+from lrlib.updates import UpdateRule
+from lrlib.widgets.controls import Choice, LogSlider, Slider
+from lrlib.widgets.lab import Lab
+from lrlib.widgets.packing import pack
+from lrlib.widgets.page_data import tasks_and_data
+from lrlib.widgets.programs import training_programs
+from lrlib.widgets.schedule_shapes import DECAYS, composed
+from lrlib.widgets.still import Axis, Still, side_by_side
+from lrlib.widgets.training_lab import BREATH, THRESHOLD, advance, devices
+
+STEPS = (100, 300, 1000, 2000)
+EVALUATIONS = 30  # of the validation loss along a run
+RATES_PER_DECADE = 6  # in the sweep over peak rates
+ROOM = 92  # px for the labels of a still figure
+LAST = 50  # minibatches whose mean says where their label stands
+
+RULES: dict[str, UpdateRule] = {
+    "Gradient descent": updates.sgd(),
+    "Heavy ball, β = 0.9": updates.heavy_ball(),
+    "Adam": updates.adam(),
+}
+
+
+TASKS: dict[str, Callable[[], Task]] = {
+    "Digits, noisy labels": lambda: tasks.digits_mlp(hidden=(32,), label_noise=0.2),  # noise remains to the end
+    "Digits, clean labels": lambda: tasks.digits_mlp(hidden=(32,)),
+}
+
+
+class ScheduleLab(Lab):
+    """A schedule composed of warm-up, decay and cycles: its rates, planned and used, and the loss it gives on a task.
+
+    Args:
+        decay: the label of the decay to begin with; see :func:`lrlib.widgets.schedule_shapes.composed`.
+        learning_rate: the peak rate to begin with; the slider runs over ``rates``.
+        rates: (lowest, highest) peak rate.
+        warmup: the share of the steps that warm up, 0 to 0.5.
+        cycles: how often the decay is repeated, 1 to 8.
+        floor: the share of the peak at which a decay ends, 0 to 0.5.
+        rule: the label of the update rule to begin with.
+        steps: how many updates, 20 to 2000; offered beside 100, 300, 1000 and 2000.
+        seed: 0 to 9: initial weights and minibatches.
+        choices: the tasks on offer, by label, the first one shown; if none are given, digits with a network 64-32-10,
+            a fifth of the training labels wrong or none.
+        batch_size: examples a minibatch; small, so that noise remains.
+        device: where a kernel trains; ``"auto"`` takes a GPU if there is one.
+        hint: one line that says what to try; ``_{...}`` is a subscript.
+
+    Raises:
+        TypeError, ValueError: for an argument of the wrong kind or value.
+
+    >>> from lrlib.widgets import ScheduleLab
+    >>> ScheduleLab(decay="Cosine", warmup=0.3).summary()
+    'Schedule lab: Cosine, warm-up 0.3, learning rate 0.3, Gradient descent, 300 steps'
+    """
+
+    module = "schedule_lab.js"
+    styles = ("lab.css", "schedule_lab.css")
+
+    def __init__(
+        self,
+        *,
+        decay: str = "Linear to zero",
+        learning_rate: float = 0.3,
+        rates: tuple[float, float] = (1e-3, 10.0),
+        warmup: float = 0.0,
+        cycles: int = 1,
+        floor: float = 0.0,
+        rule: str = "Gradient descent",
+        steps: int = 300,
+        seed: int = 0,
+        choices: Mapping[str, Task] | None = None,
+        batch_size: int = 8,
+        device: str = "auto",
+        hint: str = "Compare two schedules, each at its own best peak rate: train at all peak rates, change the decay, "
+        "train at all peak rates again.",
+    ) -> None:
+        self._tasks = {label: make() for label, make in TASKS.items()} if choices is None else dict(choices)
+        if not self._tasks:
+            _check.fail("choices", "at least one Task", choices)
+        for label, offered in self._tasks.items():
+            if not isinstance(offered, Task):
+                _check.fail(f"choices[{label!r}]", "a Task", offered, error=TypeError)
+        _check.integer("steps", steps, at_least=20, at_most=max(STEPS))
+        composed(decay, steps=steps, warmup=warmup, cycles=cycles, floor=floor)
+        _check.choice("rule", rule, RULES)
+        _check.integer("seed", seed, at_least=0, at_most=9)
+        fewest = min(task.examples for task in self._tasks.values())
+        self._batch_size = _check.integer("batch_size", batch_size, at_least=1, at_most=fewest)
+        training.find_device(device)
+        if not isinstance(hint, str):
+            _check.fail("hint", "text", hint, error=TypeError)
+        names = list(self._tasks)
+        peak = LogSlider(
+            name="learning_rate", label="Peak rate η", value=learning_rate, minimum=rates[0], maximum=rates[1]
+        )
+        controls = (
+            peak,
+            Choice(name="decay", label="Decay", value=decay, options=[(label, label) for label in DECAYS]),
+            Slider(name="warmup", label="Warm-up share", value=warmup, minimum=0, maximum=0.5, step=0.01),
+            Slider(name="cycles", label="Cycles", value=cycles, minimum=1, maximum=8, step=1),
+            Slider(name="floor", label="Floor, × peak", value=floor, minimum=0, maximum=0.5, step=0.01),
+            Choice(name="rule", label="Rule", value=rule, options=[(label, label) for label in RULES]),
+            Choice(name="task", label="Task", value=names[0], options=[(label, label) for label in names]),
+            Choice(name="steps", label="Steps", value=steps, options=[(n, str(n)) for n in sorted({*STEPS, steps})]),
+            Slider(name="seed", label="Seed", value=seed, minimum=0, maximum=9, step=1),
+        )
+        count = min(33, max(9, round(RATES_PER_DECADE * math.log10(rates[1] / rates[0])) + 1))
+        self.rates = [float(f"{rate:.3g}") for rate in np.geomspace(*rates, count)]
+        device_choice = Choice(name="device", label="Device", value=device, options=[(d, d) for d in devices()])
+        config = {
+            "rates": self.rates,
+            "threshold": THRESHOLD,
+            "evaluations": EVALUATIONS,
+            "batch_size": self._batch_size,
+        }
+        super().__init__(hint=hint, controls=controls, kernel_controls=[device_choice], config=config)
+        self._answered = 0
+        self._recording: tuple[dict[str, Any], training.Sweep] | None = None
+        self.recompute()
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule that the controls stand at, of base 1: times the peak rate it is what the updates use."""
+        return _shape(self.read())
+
+    def recompute(self) -> None:
+        """Train anew; whatever still trains for an earlier setting stops. A press of the button trains at all rates."""
+        for name in ("cycles", "floor"):
+            self.controls[name].disabled = self.controls["decay"].value == "Constant"
+        if self.picture.asked != self._answered:
+            self._answered = self.picture.asked
+            self.latest.start(self._train_all(self.read()))
+        else:
+            self.latest.start(self._train_one(self.read()))
+
+    async def _train_one(self, settings: dict[str, Any]) -> None:
+        await asyncio.sleep(BREATH)  # of a burst of moves, only the last gets past here
+        stack = self._start(settings, [settings["learning_rate"]], eval_every=_every(settings["steps"]))
+        await advance(stack, lambda: self._show(stack, settings))
+        self._show(stack, settings)
+
+    async def _train_all(self, settings: dict[str, Any]) -> None:
+        stack = self._start(settings, self.rates, engine="auto")
+        await advance(stack, lambda: None)
+        records = stack.records()
+        self.picture.backdrop = {
+            "rates": self.rates,
+            "finals": pack(records.validation_loss[:, -1]),
+            "diverged": records.diverged.tolist(),
+            "settings": settings,
+            "device": stack.plan.device.type,
+        }
+
+    def _start(self, settings: Mapping[str, Any], rates: list[float], **options: Any) -> training.Stack:
+        device = training.find_device(settings["device"])
+        task = self._tasks[settings["task"]]
+        return training.start(
+            task,
+            learning_rates=rates,
+            rule=RULES[settings["rule"]],
+            schedule=_shape(settings),
+            batch_size=self._batch_size,
+            steps=settings["steps"],
+            seed=settings["seed"],
+            device=device.type,
+            dtype=torch.float32 if device.type == "mps" else torch.float64,  # as in the page, where there is float64
+            eval_examples=len(task.validation[0]),
+            **options,
+        )
+
+    def _show(self, stack: training.Stack, settings: dict[str, Any]) -> None:
+        run = stack.records()[0]
+        self.picture.result = {
+            "loss": pack(run.loss),
+            "used": pack(run.rates),
+            "validation": pack(run.validation_loss),
+            "evalSteps": run.eval_steps.tolist(),
+            "settings": settings,
+            "done": stack.done,
+            "device": stack.plan.device.type,
+        }
+
+    def _recorded(self) -> training.Sweep:
+        """The present settings at all peak rates and the one shown: what a page shows before anything is trained."""
+        settings = {**self.read(), "device": "cpu"}
+        if self._recording is None or self._recording[0] != settings:
+            rates = sorted({*self.rates, settings["learning_rate"]})
+            stack = self._start(settings, rates, eval_every=_every(settings["steps"]), engine="auto")
+            stack.advance(settings["steps"])
+            self._recording = settings, stack.records()
+        return self._recording[1]
+
+    def page_config(self) -> dict[str, Any]:
+        """Recorded runs, and all that it takes to train in the page: data and programs."""
+        runs = self._recorded()
+        settings = self.read()
+        settings.pop("device")
+        return {
+            "recorded": {
+                "rates": runs.learning_rates.tolist(),
+                "loss": pack(runs.loss, dtype="float32"),
+                "factors": pack(runs.rates[0] / runs.learning_rates[0]),
+                "validation": pack(runs.validation_loss, dtype="float32"),
+                "evalSteps": runs.eval_steps.tolist(),
+                "diverged": runs.diverged.tolist(),
+                "steps": runs.steps,
+                "evaluations": len(runs.eval_steps),
+                "settings": settings,
+            },
+            "training": {
+                **tasks_and_data(self._tasks),
+                "programs": training_programs(self._tasks, rules=RULES, batch_sizes=[self._batch_size]),
+            },
+        }
+
+    def still(self) -> str:
+        """The recorded run: its rates, planned and used, and its losses."""
+        runs = self._recorded()
+        settings = self.read()
+        run = runs[runs.learning_rates.tolist().index(settings["learning_rate"])]
+        steps = np.arange(run.steps)
+        top = 1.08 * run.rates.max()
+        rates = Still(
+            Axis("step", 0, run.planned_steps),
+            Axis("learning rate", 0, top),
+            alt="Learning rate against the step, planned and used",
+            right=ROOM,
+        )
+        rates.line(steps, run.learning_rate * self.schedule(steps), style="planned")
+        rates.line(steps, run.rates)
+        rates.text(run.steps, run.rates[-1], "planned", shift=(7, -12))
+        rates.text(run.steps, run.rates[-1], "used", shift=(7, 3))
+        curves = Still(
+            Axis("step", 0, run.planned_steps),
+            Axis("loss", 0.05, 5, log=True),
+            alt=f"Loss against the step at peak rate {run.learning_rate:g}",
+            right=ROOM,
+        )
+        curves.line(steps, run.loss, style="raw")
+        curves.line(run.eval_steps, run.validation_loss)
+        curves.text(run.steps, run.validation_loss[-1], "validation")
+        curves.text(run.steps, run.loss[-LAST:].mean(), "minibatches")
+        if run.diverged_at is not None:
+            curves.cross(run.diverged_at, 5)
+        return side_by_side(rates, curves)
+
+    def summary(self) -> str:
+        """The settings that the lab begins with."""
+        now = self.read()
+        parts = [now["decay"]]
+        parts += [f"warm-up {now['warmup']:g}"] if now["warmup"] else []
+        parts += [f"{now['cycles']} cycles"] if now["cycles"] > 1 else []
+        parts += [f"floor {now['floor']:g}"] if now["floor"] else []
+        parts += [f"learning rate {now['learning_rate']:g}", now["rule"], f"{now['steps']} steps"]
+        return f"Schedule lab: {', '.join(parts)}"
+
+
+def _shape(settings: Mapping[str, Any]) -> Schedule:
+    return composed(**{name: settings[name] for name in ("decay", "steps", "warmup", "cycles", "floor")})
+
+
+def _every(steps: int) -> int:
+    """How many updates lie between two evaluations, as in trainer.js."""
+    return max(1, steps // EVALUATIONS)
