@@ -1,5 +1,14 @@
-"""All benchmarks, one after the other: ``make bench``."""
+"""All benchmarks, one after the other: ``make bench``; or those named: ``python -m benchmarks labs``."""
 
-from benchmarks import sweeps
+import argparse
 
-sweeps.main()
+from benchmarks import labs, sweeps
+
+PARTS = {"sweeps": sweeps.main, "labs": labs.main}
+
+parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Print how fast things are; assert nothing.")
+parser.add_argument(
+    "parts", nargs="*", choices=[[], *PARTS], help=f"one or more of {', '.join(PARTS)}; all if none is named"
+)
+for part in parser.parse_args().parts or PARTS:
+    PARTS[part]()

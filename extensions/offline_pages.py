@@ -1,7 +1,8 @@
 """Pages that need no network: drop scripts that are doubled or never used, and warn of anything loaded from elsewhere.
 
 Jupyter Book writes its inline scripts twice, so every page fails with "THEBE_JS_URL has already been declared".
-The book has no Thebe button, so that script and its loader go altogether.
+The book has no Thebe button, so that script and its loader go altogether. The state of ipywidgets, a hundred kilobytes
+on a page with a lab, is for a widget manager that the book does not load: its labs carry all that they need themselves.
 Sphinx copies no style sheet where no page is out of date, so a change of the look counts as a change of every page.
 """
 
@@ -16,6 +17,7 @@ from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 LOADED_FROM_ELSEWHERE = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|embed)\b[^>]*?\bsrc\s*=\s*["']?(?:https?:)?//[^"'\s>]+"""
     r"""|<link\b(?=[^>]*\brel\s*=\s*["']?(?:stylesheet|preload|modulepreload|icon))[^>]*?\bhref\s*=\s*["']?(?:https?:)?//[^"'\s>]+""",
@@ -28,18 +30,22 @@ def loaded_from_elsewhere(html: str) -> list[str]:
     return LOADED_FROM_ELSEWHERE.findall(html)
 
 
-def _keep_each_script_once(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
-) -> None:
+def needed_scripts(scripts: list[Any]) -> list[Any]:
+    """Return the scripts of a page, each once, without those that nothing on it uses."""
     seen, kept = set(), []
-    for script in context.get("script_files", []):
+    for script in scripts:
         name = str(getattr(script, "filename", script) or "")
-        body = getattr(script, "attributes", {}).get("body") or ""
-        if (name, body) in seen or "THEBE_JS_URL" in body or name.split("?")[0].endswith("sphinx-thebe.js"):
-            continue
+        attributes = getattr(script, "attributes", {})
+        body = attributes.get("body") or ""
+        thebe = "THEBE_JS_URL" in body or name.split("?")[0].endswith("sphinx-thebe.js")
+        if (name, body) not in seen and not thebe and attributes.get("type") != WIDGET_STATE:
+            kept.append(script)
         seen.add((name, body))
-        kept.append(script)
-    context["script_files"] = kept
+    return kept
+
+
+def _drop_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
+    context["script_files"] = needed_scripts(context.get("script_files", []))
 
 
 def _warn_of_the_network(app: Sphinx, error: Exception | None) -> None:
@@ -65,6 +71,6 @@ def _all_pages_if_the_look_changed(
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-get-outdated", _all_pages_if_the_look_changed)
-    app.connect("html-page-context", _keep_each_script_once, priority=900)
+    app.connect("html-page-context", _drop_scripts, priority=900)  # after those that add scripts
     app.connect("build-finished", _warn_of_the_network)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
