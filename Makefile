@@ -25,7 +25,7 @@ help:
 	@echo "make test    unit tests, doctests, every notebook"
 	@echo "make serve   build the book and serve it at port $(PORT)"
 	@echo "make lab     open the notebooks in JupyterLab"
-	@echo "make bench   measure the sweep against plain training"
+	@echo "make bench   measure the sweep against plain training, and the labs"
 	@echo "make lint    formatting, lint, types, stray notebook outputs"
 	@echo "make format  put the sources and the notebooks in order"
 	@echo "make clean   remove what was built (make distclean: the virtual environment too)"

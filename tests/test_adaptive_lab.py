@@ -118,11 +118,11 @@ def test_labels_at_the_ends_of_curves_keep_apart() -> None:
     ("changes", "message"),
     [
         ({"rates": {"Mars": 0.1}}, "rates must be one of 'Gradient descent'"),
-        ({"rates": {"Adam": 50.0}}, "value must be a finite number >= 0.001 and <= 10"),
+        ({"rates": {"Adam": 50.0}}, "must be a finite number >= 0.001 and <= 10"),
         ({"span": (1.0, 0.1)}, "maximum must be a finite number > 1"),
         ({"steps": 1}, "steps must be an integer >= 2"),
         ({"batch_size": 10**6}, "batch_size must be an integer >= 1 and <= 1437"),
-        ({"seed": 10}, "value must be a finite number >= 0 and <= 9"),
+        ({"seed": 10}, "seed must be a finite number >= 0 and <= 9"),
         ({"device": "abacus"}, "device must be"),
     ],
 )

@@ -77,7 +77,7 @@ def test_one_cycle_is_warm_up_and_a_cosine() -> None:
         ({"floor": -0.1}, "floor must be a finite number >= 0 and <= 0.5"),
         ({"steps": 10}, "steps must be an integer >= 20 and <= 2000, but got 10"),
         ({"rule": "Mars"}, "rule must be one of"),
-        ({"learning_rate": 20.0}, "value must be a finite number"),
+        ({"learning_rate": 20.0}, "learning_rate must be a finite number"),
         ({"batch_size": 5000}, "batch_size must be an integer >= 1 and <= 1437, but got 5000"),
         ({"choices": {}}, "at least one Task"),
         ({"device": "abacus"}, "device must be"),

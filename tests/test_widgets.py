@@ -31,6 +31,12 @@ NASTY = "</script><b>\u2028 & \"quotes' λ_{max}"
 LABS = [module.name for module in FOLDER.glob("*.js") if "\nexport default" in module.read_text(encoding="utf-8")]
 
 
+def few_digits(examples: int) -> tasks.Task:
+    digits = tasks.digits_mlp(hidden=(16,))
+    few = tuple(part[:examples] for part in digits.train)
+    return tasks.Task(f"{examples} digits", digits.model, few, digits.validation, digits.loss)  # type: ignore[arg-type]
+
+
 def question() -> Predict:
     return Predict(NASTY, answers=[Answer("no", "wrong"), Answer(NASTY, NASTY, right=True)])
 
@@ -195,16 +201,22 @@ def test_one_specification_makes_both_kinds_of_control() -> None:
     ("make", "message"),
     [
         (lambda: LogSlider(name="r", label="r", value=1, minimum=0, maximum=1), "minimum must be a finite number > 0"),
-        (lambda: LogSlider(name="r", label="r", value=5, minimum=1, maximum=2), "value must be a finite number"),
-        (lambda: Choice(name="c", label="c", value=3, options=[(1, "one")]), r"value must be one of \[1\], but got 3"),
+        (lambda: LogSlider(name="r", label="r", value=5, minimum=1, maximum=2), "r must be a finite number"),
+        (lambda: Choice(name="c", label="c", value=3, options=[(1, "one")]), r"c must be one of \[1\], but got 3"),
         (lambda: Predict("?", answers=[Answer("a", "b"), Answer("c", "d")]), "at least one of them right"),
         (lambda: Predict("?", answers=[Answer("a", "b", right=True)]), "two or more"),
         (lambda: StepSizeLab(surface="Mars"), "surface must be one of"),
         (lambda: StepSizeLab(rule="Mars"), "rule must be one of"),
         (lambda: TrainingLab(schedule="Mars"), "schedule must be one of"),
-        (lambda: TrainingLab(steps=77), r"value must be one of \[50, 100, 200, 300\], but got 77"),
-        (lambda: TrainingLab(steps=5000), r"value must be one of \[50, 100, 200, 300\], but got 5000"),
-        (lambda: StepSizeLab(steps=5000), "value must be a finite number .*300.* but got 5000"),
+        (lambda: TrainingLab(choices={}), "choices must be at least one Task"),
+        (
+            lambda: TrainingLab(choices={"Few": few_digits(100)}, batch_size=256),
+            r"batch_size must be one of \[16, 64\]",
+        ),
+        (lambda: TrainingLab(learning_rate=100.0), "learning_rate must be"),
+        (lambda: TrainingLab(steps=77), r"steps must be one of \[50, 100, 200, 300\], but got 77"),
+        (lambda: TrainingLab(steps=5000), r"steps must be one of \[50, 100, 200, 300\], but got 5000"),
+        (lambda: StepSizeLab(steps=5000), "steps must be a finite number .*300.* but got 5000"),
     ],
 )
 def test_bad_arguments_say_what_they_must_be(make: Any, message: str) -> None:

@@ -41,7 +41,7 @@ class LogSlider:
     def __post_init__(self) -> None:
         _check.real("minimum", self.minimum, above=0)
         _check.real("maximum", self.maximum, above=self.minimum)
-        _check.real("value", self.value, at_least=self.minimum, at_most=self.maximum)
+        _check.real(self.name, self.value, at_least=self.minimum, at_most=self.maximum)
         _check.integer("per_decade", self.per_decade, at_least=1)
 
     def spec(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Slider:
 
     def __post_init__(self) -> None:
         _check.real("maximum", self.maximum, above=_check.real("minimum", self.minimum))
-        _check.real("value", self.value, at_least=self.minimum, at_most=self.maximum)
+        _check.real(self.name, self.value, at_least=self.minimum, at_most=self.maximum)
         _check.real("step", self.step, above=0)
 
     @property
@@ -121,7 +121,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         if self.value not in [value for value, _ in self.options]:
-            _check.fail("value", f"one of {[value for value, _ in self.options]}", self.value)
+            _check.fail(self.name, f"one of {[value for value, _ in self.options]}", self.value)
 
     def spec(self) -> dict[str, Any]:
         """The description that the static page reads."""

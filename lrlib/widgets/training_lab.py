@@ -55,7 +55,7 @@ class TrainingLab(Lab):
         rates: (lowest, highest) rate.
         rule: the label of the update rule to begin with.
         schedule: the label of the schedule to begin with.
-        batch_size: 16, 64 or 256.
+        batch_size: 16, 64 or 256, and no more than the smallest task has examples.
         steps: 50, 100, 200 or 300.
         seed: 0 to 9: initial weights and minibatches.
         choices: the tasks on offer, by label, the first one shown; digits with two networks if none are given.
@@ -83,9 +83,13 @@ class TrainingLab(Lab):
         hint: str = "Find the rate at which 100 steps bring the loss lowest; then raise it until training breaks.",
     ) -> None:
         self._tasks = {label: make() for label, make in TASKS.items()} if choices is None else dict(choices)
+        if not self._tasks:
+            _check.fail("choices", "at least one Task by its label", choices)
         for label, offered in self._tasks.items():
             if not isinstance(offered, Task):
                 _check.fail(f"choices[{label!r}]", "a Task", offered, error=TypeError)
+        fewest = min(task.examples for task in self._tasks.values())
+        self._batch_sizes = [n for n in BATCH_SIZES if n <= fewest]
         _check.choice("rule", rule, RULES)
         _check.choice("schedule", schedule, SCHEDULES)
         training.find_device(device)
@@ -98,7 +102,12 @@ class TrainingLab(Lab):
             Choice(name="task", label="Network", value=names[0], options=[(label, label) for label in names]),
             Choice(name="rule", label="Rule", value=rule, options=[(label, label) for label in RULES]),
             Choice(name="schedule", label="Schedule", value=schedule, options=[(label, label) for label in SCHEDULES]),
-            Choice(name="batch_size", label="Batch size", value=batch_size, options=[(n, str(n)) for n in BATCH_SIZES]),
+            Choice(
+                name="batch_size",
+                label="Batch size",
+                value=batch_size,
+                options=[(n, str(n)) for n in self._batch_sizes],
+            ),
             Choice(name="steps", label="Steps", value=steps, options=[(n, str(n)) for n in STEPS]),
             Slider(name="seed", label="Seed", value=seed, minimum=0, maximum=9, step=1),
         )
@@ -208,7 +217,7 @@ class TrainingLab(Lab):
             "training": {
                 **tasks_and_data(self._tasks),
                 "schedules": schedule_factors(SCHEDULES, STEPS),
-                "programs": training_programs(self._tasks, rules=RULES, batch_sizes=BATCH_SIZES),
+                "programs": training_programs(self._tasks, rules=RULES, batch_sizes=self._batch_sizes),
             },
         }
 

@@ -32,10 +32,10 @@ def test_page(name: str, way: str, visit: Callable[..., Any], serve: Callable[[P
 
 
 def _moving_the_rate_redraws(page: Any, host: Any) -> None:
-    slider = host.locator("input[name=learning_rate]")
-    if not slider.count():
-        return
     lab = host.locator("[data-settings]")
+    if not lab.count():  # a question
+        return
+    slider = host.locator("input[type=range]").first  # a lab's first slider is a rate
     before = lab.get_attribute("data-settings")
     slider.focus()
     page.keyboard.press("ArrowRight")
