@@ -123,6 +123,19 @@ def test_every_citation_is_in_the_bibliography(path: Path) -> None:
     assert keys <= set(bibliography())
 
 
+def test_every_finding_is_pasted_into_the_ledger() -> None:
+    code = [
+        cell.source
+        for path in NOTEBOOKS
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code" and "Finding(" in cell.source
+    ]
+    glued = [key for source in code for key in re.findall(r'glue\(\s*"(ledger-[\w-]+)"', source)]
+    ledger = (ROOT / "chapters" / "appendix" / "evidence_ledger.md").read_text(encoding="utf-8")
+    assert len(glued) == len(code)
+    assert sorted(glued) == sorted(re.findall(r"\{glue\} (ledger-[\w-]+)", ledger))
+
+
 def test_configuration_needs_no_network() -> None:
     settings = CONFIG["sphinx"]["config"]
     assert "sphinx-mathjax-offline" in CONFIG["sphinx"]["extra_extensions"]
