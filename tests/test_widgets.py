@@ -24,6 +24,7 @@ from lrlib.widgets.controls import Choice, LogSlider, Slider
 from lrlib.widgets.packing import pack, pack_bytes
 from lrlib.widgets.page_data import tasks_and_data, weight_layout
 from lrlib.widgets.portable import Latest, escape, script_json
+from lrlib.widgets.programs import evaluation_program
 from lrlib.widgets.still import Still
 from lrlib.widgets.theme import stylesheet
 
@@ -408,3 +409,10 @@ def test_a_question_takes_choices_or_a_mark() -> None:
         mark(x="rate")
     with pytest.raises(TypeError, match="reason must be text"):
         mark(reason=3)
+
+
+def test_a_page_evaluates_all_held_out_examples_also_where_they_outnumber_the_others() -> None:
+    few = few_digits(100)
+    program = evaluation_program(few, examples=len(few.validation[0]))
+    shapes = {port["name"]: port["shape"] for port in program.manifest()["ports"]}
+    assert shapes["targets"] == [len(few.validation[0])]

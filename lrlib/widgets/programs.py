@@ -69,7 +69,7 @@ def evaluation_program(task: Task, *, examples: int) -> Artifact:
     def step(params: Tensor, inputs: Tensor, targets: Tensor) -> tuple[Tensor]:
         return (task.loss(outputs_of(_pieces(params, sizes), inputs), targets.long()),)
 
-    inputs, targets = (part[:examples] for part in task.train)
+    inputs, targets = (part[:examples] for part in task.validation)
     given = {"params": torch.zeros(sum(sizes)), "inputs": inputs, "targets": targets.int()}
     return export_step(step, given, outputs=("loss",), identity=identity("evaluation", task.model, task.loss))
 
