@@ -18,7 +18,7 @@ from lrlib import style, tasks, training, updates
 from lrlib.compiler import export_step
 from lrlib.surfaces import quadratic, rosenbrock
 from lrlib.training import descend
-from lrlib.widgets import Answer, Axis, CurveMark, Predict, StepSizeLab, TrainingLab, training_lab
+from lrlib.widgets import Answer, Axis, CurveMark, Predict, StepSizeLab, TrainingLab, trained_lab
 from lrlib.widgets.bundle import FOLDER, bundle
 from lrlib.widgets.controls import Choice, LogSlider, Slider
 from lrlib.widgets.packing import pack, pack_bytes
@@ -128,22 +128,42 @@ def test_colours_are_those_of_the_book() -> None:
 
 
 def test_the_newest_work_wins() -> None:
-    finished = []
+    finished: list[str] = []
+    failures: list[Exception] = []
 
     async def work(name: str) -> None:
         await asyncio.sleep(0)
         finished.append(name)
 
     async def burst() -> None:
-        latest = Latest()
+        latest = Latest(failures.append)
         for name in "abc":
             latest.start(work(name))
         await asyncio.sleep(0.01)
 
     alone(burst())
     assert finished == ["c"]
-    Latest().start(work("nobody is there to see it"))
+    assert not failures
+    Latest(failures.append).start(work("nobody is there to see it"))
     assert finished == ["c"]
+
+
+def test_work_that_fails_is_told_and_the_last_result_stays() -> None:
+    async def fail() -> TrainingLab:
+        lab = TrainingLab(steps=50)
+        await lab.latest._task
+        lab.tasks = {}  # whatever it is asked for now is not there
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: logged.append(context["exception"]))
+        lab.controls["seed"].value = 1
+        await asyncio.wait([lab.latest._task])
+        await asyncio.sleep(0)
+        return lab
+
+    logged: list[Exception] = []
+    result = alone(fail()).picture.result
+    assert result["problem"].startswith("KeyError")
+    assert result["settings"]["seed"] == 0
+    assert [type(error) for error in logged] == [KeyError]
 
 
 # --- packing, programs, data -----------------------------------------------------------------------------------------
@@ -289,7 +309,7 @@ def test_while_the_reader_looks_the_run_is_compiled_and_the_next_one_is_fast(mon
         return start(*args, **options)
 
     monkeypatch.setattr(training, "start", watched)
-    monkeypatch.setattr(training_lab, "PAUSE", 0)
+    monkeypatch.setattr(trained_lab, "PAUSE", 0)
 
     async def moves() -> list[dict[str, Any]]:
         lab = TrainingLab(steps=50, choices={"Own": own}, device="cpu")

@@ -168,7 +168,12 @@ function render({ model, el }) {
     return;
   }
   function fromKernel() {
-    for (const [name, { loss, validation, evalSteps, spread, done, asked, device }] of Object.entries(model.get("result").runs ?? {})) {
+    const { runs: trained = {}, problem } = model.get("result");
+    if (problem) {
+      frame.say("The kernel could not train", `${problem} The last curves stay.`);
+      return;
+    }
+    for (const [name, { loss, validation, evalSteps, spread, done, asked, device }] of Object.entries(trained)) {
       const record = { loss: rowsOf(loss, 1).flat(), validation: rowsOf(validation, 1).flat(), evalSteps, spread: rowsOf(spread, 6), done };
       runs.set(name, { record, asked, source: byKernel(device) });
     }

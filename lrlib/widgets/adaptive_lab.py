@@ -6,7 +6,6 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
-import torch
 
 from lrlib import _check, training, updates
 from lrlib.tasks import Task
@@ -17,7 +16,15 @@ from lrlib.widgets.lab import Lab
 from lrlib.widgets.packing import pack
 from lrlib.widgets.page_data import tasks_and_data
 from lrlib.widgets.programs import training_programs
-from lrlib.widgets.training_lab import BREATH, TASKS, THRESHOLD, advance, devices
+from lrlib.widgets.trained_lab import (
+    BREATH,
+    THRESHOLD,
+    advance,
+    as_in_a_page,
+    device_choice,
+    offered_tasks,
+)
+from lrlib.widgets.training_lab import TASKS
 
 EVALUATIONS = 20  # on the way of a run
 SPREAD_AT = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles over the parameters, as in spread.js
@@ -75,10 +82,7 @@ class AdaptiveLab(Lab):
         device: str = "auto",
         hint: str = "Each rule stands near its own best rate. Raise one tenfold, lower another: which forgive it?",
     ) -> None:
-        self._tasks = {label: make() for label, make in TASKS.items()} if choices is None else dict(choices)
-        for label, offered in self._tasks.items():
-            if not isinstance(offered, Task):
-                _check.fail(f"choices[{label!r}]", "a Task", offered, error=TypeError)
+        self._tasks = offered_tasks(choices, TASKS)
         begin = dict(RATES if rates is None else rates)
         for label in begin:
             _check.choice("rates", label, RULES)
@@ -105,7 +109,6 @@ class AdaptiveLab(Lab):
             Slider(name="seed", label="Seed", value=seed, minimum=0, maximum=9, step=1),
             Slider(name="step", label="Spread after step", value=steps, minimum=1, maximum=steps, step=1),
         ]
-        device_choice = Choice(name="device", label="Device", value=device, options=[(d, d) for d in devices()])
         described = [
             {"name": rule.name, "label": label, "dash": dash}
             for (label, rule), dash in zip(RULES.items(), DASHES, strict=True)
@@ -118,7 +121,7 @@ class AdaptiveLab(Lab):
             "evaluations": EVALUATIONS,
             "threshold": THRESHOLD,
         }
-        super().__init__(hint=hint, controls=controls, kernel_controls=[device_choice], config=config)
+        super().__init__(hint=hint, controls=controls, kernel_controls=[device_choice(device)], config=config)
         self._arrange()
         self._runs: dict[str, dict[str, Any]] = {}
         self._wanted: dict[str, dict[str, Any]] = {}
@@ -173,7 +176,6 @@ class AdaptiveLab(Lab):
         show()
 
     def _start(self, name: str, rates: list[float], asked: Mapping[str, Any]) -> training.Stack:
-        device = training.find_device(asked["device"])
         task = self._tasks[asked["task"]]
         return training.start(
             task,
@@ -182,10 +184,8 @@ class AdaptiveLab(Lab):
             batch_size=self.batch_size,
             steps=self.steps,
             seed=asked["seed"],
-            device=device.type,
-            dtype=torch.float32 if device.type == "mps" else torch.float64,  # as in the page, where there is float64
             eval_every=max(1, self.steps // EVALUATIONS),
-            eval_examples=len(task.validation[0]),
+            **as_in_a_page(task, asked["device"]),
         )
 
     def _show(self, name: str, stack: training.Stack, asked: dict[str, Any], spreads: list[np.ndarray]) -> None:

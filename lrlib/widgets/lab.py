@@ -40,7 +40,7 @@ class Lab(Portable, ipywidgets.VBox):
         self.controls = {name: spec.widget() for name, spec in self.specs.items()}
         self.config = {**config, "hint": hint, "controls": [spec.spec() for spec in controls]}
         self.picture = Picture(_esm=self.source(), _css=self.style(), config=self.config, settings=self.read())
-        self.latest = Latest()
+        self.latest = Latest(self._tell)
         row = ipywidgets.Box(list(self.controls.values()), layout={"flex_flow": "row wrap"})
         super().__init__([ipywidgets.HTML(escape(hint)), row, self.picture])
         for control in self.controls.values():
@@ -67,6 +67,10 @@ class Lab(Portable, ipywidgets.VBox):
             "start": self.picture.start,
             "backdrop": self.picture.backdrop,
         }
+
+    def _tell(self, error: Exception) -> None:
+        """What went wrong, said under the picture; the last result stays."""
+        self.picture.result = {**self.picture.result, "problem": f"{type(error).__name__}: {error}"}
 
     def _moved(self, change: Any) -> None:
         self.picture.settings = self.read()

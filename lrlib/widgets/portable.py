@@ -5,7 +5,7 @@ import collections
 import hashlib
 import html
 import json
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
 from lrlib.widgets.bundle import bundle, text_of
@@ -103,9 +103,13 @@ def escape(text: str) -> str:
 
 
 class Latest:
-    """Runs coroutines one at a time, the newest always winning: starting one cancels the one before."""
+    """Runs coroutines one at a time, the newest always winning: starting one cancels the one before.
 
-    def __init__(self) -> None:
+    ``told`` hears of an exception that ends one of them; the event loop's own log hears of it, too.
+    """
+
+    def __init__(self, told: Callable[[Exception], None]) -> None:
+        self._told = told
         self._task: asyncio.Task[None] | None = None
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -118,3 +122,9 @@ class Latest:
         if self._task is not None:
             self._task.cancel()
         self._task = loop.create_task(work)
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self._told(error)
+            task.get_loop().call_exception_handler({"message": "a lab's work failed", "exception": error})

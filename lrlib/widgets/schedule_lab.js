@@ -288,8 +288,8 @@ function render({ model, el }) {
   }
   const fromKernel = () => {
     const { loss, used, validation, evalSteps, settings: now, done, device, problem } = model.get("result");
-    if (problem) frame.say("The kernel could not train", problem);
-    if (!loss) return;
+    if (problem) frame.say("The kernel could not train", `${problem} The last curve stays.`);
+    if (problem || !loss) return;
     const list = (packed) => Array.from(unpack(packed));
     if (shown && !comparable(now, shown.settings)) ghosts.clear();
     const record = { rate: now.learning_rate, loss: list(loss), used: list(used), evalSteps, validation: list(validation), done };

@@ -1,25 +1,23 @@
 """The schedule lab: compose a schedule, see the rates that the updates used, and the loss that it gives."""
 
-import asyncio
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
-from lrlib import _check, tasks, training, updates
+from lrlib import _check, tasks, updates
 from lrlib.schedules import Schedule
 from lrlib.tasks import Task
+from lrlib.training import Run
 from lrlib.updates import UpdateRule
 from lrlib.widgets.controls import Choice, LogSlider, Slider
-from lrlib.widgets.lab import Lab
 from lrlib.widgets.packing import pack
 from lrlib.widgets.page_data import tasks_and_data
 from lrlib.widgets.programs import training_programs
 from lrlib.widgets.schedule_shapes import DECAYS, composed
 from lrlib.widgets.still import Axis, Still, side_by_side
-from lrlib.widgets.training_lab import BREATH, THRESHOLD, advance, devices
+from lrlib.widgets.trained_lab import THRESHOLD, TrainedLab, offered_tasks
 
 STEPS = (100, 300, 1000, 2000)
 EVALUATIONS = 30  # of the validation loss along a run
@@ -32,15 +30,13 @@ RULES: dict[str, UpdateRule] = {
     "Heavy ball, β = 0.9": updates.heavy_ball(),
     "Adam": updates.adam(),
 }
-
-
 TASKS: dict[str, Callable[[], Task]] = {
     "Digits, noisy labels": lambda: tasks.digits_mlp(hidden=(32,), label_noise=0.2),  # noise remains to the end
     "Digits, clean labels": lambda: tasks.digits_mlp(hidden=(32,)),
 }
 
 
-class ScheduleLab(Lab):
+class ScheduleLab(TrainedLab):
     """A schedule composed of warm-up, decay and cycles: its rates, planned and used, and the loss it gives on a task.
 
     Args:
@@ -88,22 +84,16 @@ class ScheduleLab(Lab):
         hint: str = "Compare two schedules, each at its own best peak rate: train at all peak rates, change the decay, "
         "train at all peak rates again.",
     ) -> None:
-        self._tasks = {label: make() for label, make in TASKS.items()} if choices is None else dict(choices)
-        if not self._tasks:
-            _check.fail("choices", "at least one Task", choices)
-        for label, offered in self._tasks.items():
-            if not isinstance(offered, Task):
-                _check.fail(f"choices[{label!r}]", "a Task", offered, error=TypeError)
+        offered = offered_tasks(choices, TASKS)
         _check.integer("steps", steps, at_least=20, at_most=max(STEPS))
         composed(decay, steps=steps, warmup=warmup, cycles=cycles, floor=floor)
         _check.choice("rule", rule, RULES)
         _check.integer("seed", seed, at_least=0, at_most=9)
-        fewest = min(task.examples for task in self._tasks.values())
+        fewest = min(task.examples for task in offered.values())
         self._batch_size = _check.integer("batch_size", batch_size, at_least=1, at_most=fewest)
-        training.find_device(device)
         if not isinstance(hint, str):
             _check.fail("hint", "text", hint, error=TypeError)
-        names = list(self._tasks)
+        names = list(offered)
         peak = LogSlider(
             name="learning_rate", label="Peak rate η", value=learning_rate, minimum=rates[0], maximum=rates[1]
         )
@@ -119,18 +109,14 @@ class ScheduleLab(Lab):
             Slider(name="seed", label="Seed", value=seed, minimum=0, maximum=9, step=1),
         )
         count = min(33, max(9, round(RATES_PER_DECADE * math.log10(rates[1] / rates[0])) + 1))
-        self.rates = [float(f"{rate:.3g}") for rate in np.geomspace(*rates, count)]
-        device_choice = Choice(name="device", label="Device", value=device, options=[(d, d) for d in devices()])
+        at_once = [float(f"{rate:.3g}") for rate in np.geomspace(*rates, count)]
         config = {
-            "rates": self.rates,
+            "rates": at_once,
             "threshold": THRESHOLD,
             "evaluations": EVALUATIONS,
             "batch_size": self._batch_size,
         }
-        super().__init__(hint=hint, controls=controls, kernel_controls=[device_choice], config=config)
-        self._answered = 0
-        self._recording: tuple[dict[str, Any], training.Sweep] | None = None
-        self.recompute()
+        super().__init__(tasks=offered, rates=at_once, device=device, hint=hint, controls=controls, config=config)
 
     @property
     def schedule(self) -> Schedule:
@@ -138,98 +124,42 @@ class ScheduleLab(Lab):
         return _shape(self.read())
 
     def recompute(self) -> None:
-        """Train anew; whatever still trains for an earlier setting stops. A press of the button trains at all rates."""
+        """Train anew; a constant rate has neither cycles nor a floor."""
         for name in ("cycles", "floor"):
             self.controls[name].disabled = self.controls["decay"].value == "Constant"
-        if self.picture.asked != self._answered:
-            self._answered = self.picture.asked
-            self.latest.start(self._train_all(self.read()))
-        else:
-            self.latest.start(self._train_one(self.read()))
+        super().recompute()
 
-    async def _train_one(self, settings: dict[str, Any]) -> None:
-        await asyncio.sleep(BREATH)  # of a burst of moves, only the last gets past here
-        stack = self._start(settings, [settings["learning_rate"]], eval_every=_every(settings["steps"]))
-        await advance(stack, lambda: self._show(stack, settings))
-        self._show(stack, settings)
-
-    async def _train_all(self, settings: dict[str, Any]) -> None:
-        stack = self._start(settings, self.rates, engine="auto")
-        await advance(stack, lambda: None)
-        records = stack.records()
-        self.picture.backdrop = {
-            "rates": self.rates,
-            "finals": pack(records.validation_loss[:, -1]),
-            "diverged": records.diverged.tolist(),
-            "settings": settings,
-            "device": stack.plan.device.type,
+    def plan(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """As the controls have it."""
+        return {
+            "rule": RULES[settings["rule"]],
+            "schedule": _shape(settings),
+            "batch_size": self._batch_size,
+            "steps": settings["steps"],
         }
 
-    def _start(self, settings: Mapping[str, Any], rates: list[float], **options: Any) -> training.Stack:
-        device = training.find_device(settings["device"])
-        task = self._tasks[settings["task"]]
-        return training.start(
-            task,
-            learning_rates=rates,
-            rule=RULES[settings["rule"]],
-            schedule=_shape(settings),
-            batch_size=self._batch_size,
-            steps=settings["steps"],
-            seed=settings["seed"],
-            device=device.type,
-            dtype=torch.float32 if device.type == "mps" else torch.float64,  # as in the page, where there is float64
-            eval_examples=len(task.validation[0]),
-            **options,
-        )
+    def curves(self, steps: int) -> dict[str, Any]:
+        """Evaluations as in ``trainer.js``."""
+        return {"eval_every": max(1, steps // EVALUATIONS)}
 
-    def _show(self, stack: training.Stack, settings: dict[str, Any]) -> None:
-        run = stack.records()[0]
-        self.picture.result = {
-            "loss": pack(run.loss),
-            "used": pack(run.rates),
-            "validation": pack(run.validation_loss),
-            "evalSteps": run.eval_steps.tolist(),
-            "settings": settings,
-            "done": stack.done,
-            "device": stack.plan.device.type,
-        }
-
-    def _recorded(self) -> training.Sweep:
-        """The present settings at all peak rates and the one shown: what a page shows before anything is trained."""
-        settings = {**self.read(), "device": "cpu"}
-        if self._recording is None or self._recording[0] != settings:
-            rates = sorted({*self.rates, settings["learning_rate"]})
-            stack = self._start(settings, rates, eval_every=_every(settings["steps"]), engine="auto")
-            stack.advance(settings["steps"])
-            self._recording = settings, stack.records()
-        return self._recording[1]
+    def pictured(self, run: Run) -> dict[str, Any]:
+        """The ledger of rates."""
+        return {"used": pack(run.rates)}
 
     def page_config(self) -> dict[str, Any]:
         """Recorded runs, and all that it takes to train in the page: data and programs."""
-        runs = self._recorded()
-        settings = self.read()
-        settings.pop("device")
+        runs = self.recorded()
         return {
-            "recorded": {
-                "rates": runs.learning_rates.tolist(),
-                "loss": pack(runs.loss, dtype="float32"),
-                "factors": pack(runs.rates[0] / runs.learning_rates[0]),
-                "validation": pack(runs.validation_loss, dtype="float32"),
-                "evalSteps": runs.eval_steps.tolist(),
-                "diverged": runs.diverged.tolist(),
-                "steps": runs.steps,
-                "evaluations": len(runs.eval_steps),
-                "settings": settings,
-            },
+            "recorded": {**self.recording(), "factors": pack(runs.rates[0] / runs.learning_rates[0])},
             "training": {
-                **tasks_and_data(self._tasks),
-                "programs": training_programs(self._tasks, rules=RULES, batch_sizes=[self._batch_size]),
+                **tasks_and_data(self.tasks),
+                "programs": training_programs(self.tasks, rules=RULES, batch_sizes=[self._batch_size]),
             },
         }
 
     def still(self) -> str:
         """The recorded run: its rates, planned and used, and its losses."""
-        runs = self._recorded()
+        runs = self.recorded()
         settings = self.read()
         run = runs[runs.learning_rates.tolist().index(settings["learning_rate"])]
         steps = np.arange(run.steps)
@@ -271,8 +201,3 @@ class ScheduleLab(Lab):
 
 def _shape(settings: Mapping[str, Any]) -> Schedule:
     return composed(**{name: settings[name] for name in ("decay", "steps", "warmup", "cycles", "floor")})
-
-
-def _every(steps: int) -> int:
-    """How many updates lie between two evaluations, as in trainer.js."""
-    return max(1, steps // EVALUATIONS)

@@ -204,8 +204,8 @@ function render({ model, el }) {
   }
   const fromKernel = () => {
     const { loss, ratio, validation, evalSteps, settings: now, done, device, problem } = model.get("result");
-    if (problem) frame.say("The kernel could not train", problem);
-    if (!loss) return;
+    if (problem) frame.say("The kernel could not train", `${problem} The last curve stays.`);
+    if (problem || !loss) return;
     const list = (packed) => Array.from(unpack(packed));
     const record = { rate: now.learning_rate, loss: list(loss), ratio: list(ratio), evalSteps, validation: list(validation), done };
     shown = { record, settings: now, source: byKernel(device) };

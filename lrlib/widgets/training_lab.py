@@ -1,33 +1,25 @@
 """The training lab: a real network, retrained at each move of a slider."""
 
-import asyncio
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
-from lrlib import _check, schedules, tasks, training, updates
+from lrlib import _check, schedules, tasks, updates
 from lrlib.schedules import Schedule
 from lrlib.tasks import Task
-from lrlib.training import Compilation
+from lrlib.training import Run, Sweep
 from lrlib.updates import UpdateRule
 from lrlib.widgets.controls import Choice, LogSlider, Slider
-from lrlib.widgets.lab import Lab
 from lrlib.widgets.packing import pack
 from lrlib.widgets.page_data import schedule_factors, tasks_and_data
 from lrlib.widgets.programs import training_programs
 from lrlib.widgets.still import Axis, Still, side_by_side
+from lrlib.widgets.trained_lab import THRESHOLD, TrainedLab, offered_tasks
 
-THRESHOLD = 1e3  # as in lrlib.training
 STEPS = (50, 100, 200, 300)
 BATCH_SIZES = (16, 64, 256)
 RATES_AT_ONCE = 17
-SHOW_EVERY = 0.03  # s between two pictures of a run under way
-BREATH = 0.002  # s in which the kernel reads what the reader did meanwhile
-PIECES = {"torch": 2, "compiled": 16}  # updates between two looks at the clock
-PAUSE = 0.5  # s without a move, after which there is time to compile
 
 TASKS: dict[str, Callable[[], Task]] = {"Digits, MLP": tasks.digits_mlp, "Digits, CNN": tasks.digits_cnn}
 RULES: dict[str, UpdateRule] = {
@@ -47,7 +39,7 @@ SCHEDULES: dict[str, Callable[[int], Schedule]] = {
 }
 
 
-class TrainingLab(Lab):
+class TrainingLab(TrainedLab):
     """A network on the digits: its curves at one rate, and the loss that each rate reaches in the same budget.
 
     Args:
@@ -82,18 +74,12 @@ class TrainingLab(Lab):
         device: str = "auto",
         hint: str = "Find the rate at which 100 steps bring the loss lowest; then raise it until training breaks.",
     ) -> None:
-        self._tasks = {label: make() for label, make in TASKS.items()} if choices is None else dict(choices)
-        if not self._tasks:
-            _check.fail("choices", "at least one Task by its label", choices)
-        for label, offered in self._tasks.items():
-            if not isinstance(offered, Task):
-                _check.fail(f"choices[{label!r}]", "a Task", offered, error=TypeError)
-        fewest = min(task.examples for task in self._tasks.values())
+        offered = offered_tasks(choices, TASKS)
+        fewest = min(task.examples for task in offered.values())
         self._batch_sizes = [n for n in BATCH_SIZES if n <= fewest]
         _check.choice("rule", rule, RULES)
         _check.choice("schedule", schedule, SCHEDULES)
-        training.find_device(device)
-        names = list(self._tasks)
+        names = list(offered)
         slider = LogSlider(
             name="learning_rate", label="Learning rate η", value=learning_rate, minimum=rates[0], maximum=rates[1]
         )
@@ -111,119 +97,41 @@ class TrainingLab(Lab):
             Choice(name="steps", label="Steps", value=steps, options=[(n, str(n)) for n in STEPS]),
             Slider(name="seed", label="Seed", value=seed, minimum=0, maximum=9, step=1),
         )
-        self.rates = [float(f"{rate:.3g}") for rate in np.geomspace(*rates, RATES_AT_ONCE)]
-        device_choice = Choice(name="device", label="Device", value=device, options=[(d, d) for d in devices()])
-        config = {"rates": self.rates, "threshold": THRESHOLD}
-        super().__init__(hint=hint, controls=controls, kernel_controls=[device_choice], config=config)
-        self._answered = 0
-        self._recording: tuple[dict[str, Any], training.Sweep] | None = None
-        self.recompute()
+        at_once = [float(f"{rate:.3g}") for rate in np.geomspace(*rates, RATES_AT_ONCE)]
+        config = {"rates": at_once, "threshold": THRESHOLD}
+        super().__init__(tasks=offered, rates=at_once, device=device, hint=hint, controls=controls, config=config)
 
-    def recompute(self) -> None:
-        """Train anew; whatever still trains for an earlier setting stops. A press of the button trains at all rates."""
-        if self.picture.asked != self._answered:
-            self._answered = self.picture.asked
-            self.latest.start(self._train_all(self.read()))
-        else:
-            self.latest.start(self._train_one(self.read()))
-
-    async def _train_one(self, settings: dict[str, Any]) -> None:
-        await asyncio.sleep(BREATH)  # of a burst of moves, only the last gets past here
-        compilation = self._compilation(settings)
-        ready = compilation is not None and compilation.ready
-        engine = "compiled" if ready else "torch"
-        stack = self._start(settings, [settings["learning_rate"]], engine=engine, **_curves(settings["steps"]))
-        await advance(stack, lambda: self._show(stack, settings))
-        self._show(stack, settings)
-        if compilation is not None and not ready:
-            await asyncio.sleep(PAUSE)  # whoever moves on does not get past here either
-            await asyncio.to_thread(compilation.program)
-
-    async def _train_all(self, settings: dict[str, Any]) -> None:
-        stack = self._start(settings, self.rates, engine="auto")
-        await advance(stack, lambda: None)
-        records = stack.records()
-        self.picture.backdrop = {
-            "rates": self.rates,
-            "finals": pack(records.validation_loss[:, -1]),
-            "diverged": records.diverged.tolist(),
-            "settings": settings,
-            "device": stack.plan.device.type,
-        }
-
-    def _start(self, settings: Mapping[str, Any], rates: list[float], **options: Any) -> training.Stack:
-        task = self._tasks[settings["task"]]
-        return training.start(
-            task, learning_rates=rates, seed=settings["seed"], **self._plan(task, settings), **options
-        )
-
-    def _plan(self, task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:
-        device = training.find_device(settings["device"])
+    def plan(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """As the controls have it."""
         return {
             "rule": RULES[settings["rule"]],
             "schedule": SCHEDULES[settings["schedule"]](settings["steps"]),
             "batch_size": settings["batch_size"],
             "steps": settings["steps"],
-            "device": device.type,
-            "dtype": torch.float32 if device.type == "mps" else torch.float64,  # as in the page, where there is float64
-            "eval_examples": len(task.validation[0]),
         }
 
-    def _compilation(self, settings: Mapping[str, Any]) -> Compilation | None:
-        """How a run with its curves is compiled, where it can be."""
-        task = self._tasks[settings["task"]]
-        return training.compilation_for(task, record_updates=True, **self._plan(task, settings))
+    def curves(self, steps: int) -> dict[str, Any]:
+        """Evaluations as in ``trainer.js``, and how far each tensor moved."""
+        return {"eval_every": max(1, steps // 10), "record_updates": True}
 
-    def _show(self, stack: training.Stack, settings: dict[str, Any]) -> None:
-        run = stack.records()[0]
-        self.picture.result = {
-            "loss": pack(run.loss),
-            "ratio": pack(np.median(run.update_ratio, axis=-1)),
-            "validation": pack(run.validation_loss),
-            "evalSteps": run.eval_steps.tolist(),
-            "settings": settings,
-            "done": stack.done,
-            "device": stack.plan.device.type,
-        }
-
-    def _recorded(self) -> training.Sweep:
-        """The present settings at all rates and the rate shown: what a page shows before anything is trained."""
-        settings = {**self.read(), "device": "cpu"}
-        if self._recording is None or self._recording[0] != settings:
-            rates = sorted({*self.rates, settings["learning_rate"]})
-            engine = "torch" if self._compilation(settings) is None else "compiled"
-            stack = self._start(settings, rates, engine=engine, **_curves(settings["steps"]))
-            stack.advance(settings["steps"])
-            self._recording = settings, stack.records()
-        return self._recording[1]
+    def pictured(self, run: Run) -> dict[str, Any]:
+        """The update-to-weight ratio."""
+        return {"ratio": pack(_ratio(run))}
 
     def page_config(self) -> dict[str, Any]:
         """Recorded runs, and all that it takes to train in the page: data, rates of schedules, programs."""
-        runs = self._recorded()
-        settings = self.read()
-        settings.pop("device")
         return {
-            "recorded": {
-                "rates": runs.learning_rates.tolist(),
-                "loss": pack(runs.loss, dtype="float32"),
-                "ratio": pack(np.median(runs.update_ratio, axis=-1), dtype="float32"),
-                "validation": pack(runs.validation_loss, dtype="float32"),
-                "evalSteps": runs.eval_steps.tolist(),
-                "diverged": runs.diverged.tolist(),
-                "steps": runs.steps,
-                "evaluations": len(runs.eval_steps),
-                "settings": settings,
-            },
+            "recorded": {**self.recording(), "ratio": pack(_ratio(self.recorded()), dtype="float32")},
             "training": {
-                **tasks_and_data(self._tasks),
+                **tasks_and_data(self.tasks),
                 "schedules": schedule_factors(SCHEDULES, STEPS),
-                "programs": training_programs(self._tasks, rules=RULES, batch_sizes=self._batch_sizes),
+                "programs": training_programs(self.tasks, rules=RULES, batch_sizes=self._batch_sizes),
             },
         }
 
     def still(self) -> str:
         """The recorded curves at the first rate, and the loss after the budget against the rate."""
-        runs = self._recorded()
+        runs = self.recorded()
         settings = self.read()
         run = runs[runs.learning_rates.tolist().index(settings["learning_rate"])]
         curves = Still(
@@ -256,32 +164,6 @@ class TrainingLab(Lab):
         )
 
 
-async def advance(stack: training.Stack, show: Callable[[], None], *, watch: Callable[[], None] | None = None) -> None:
-    """Train in pieces of ``SHOW_EVERY``, so that the curve grows on screen and a move can stop it.
-
-    ``watch`` is called after each update, if it is given.
-    """
-    shown = time.monotonic() - 0.7 * SHOW_EVERY  # the first points soon
-    while not stack.done:
-        stack.advance(1 if watch else PIECES[stack.engine])
-        if watch:
-            watch()
-        if time.monotonic() - shown > SHOW_EVERY:
-            show()
-            await asyncio.sleep(BREATH)
-            shown = time.monotonic()
-
-
-def _curves(steps: int) -> dict[str, Any]:
-    """What a run must record for its curves."""
-    return {"eval_every": max(1, steps // 10), "record_updates": True}  # evaluations as in trainer.js
-
-
-def devices() -> list[str]:
-    """``"auto"``, and what this machine has."""
-    present = ["auto", "cpu"]
-    if torch.cuda.is_available():
-        present.append("cuda")
-    if torch.backends.mps.is_available():
-        present.append("mps")
-    return present
+def _ratio(runs: Run | Sweep) -> np.ndarray:
+    """(…, steps) the update-to-weight ratio, its median over the tensors."""
+    return np.median(runs.update_ratio, axis=-1)
