@@ -1,10 +1,10 @@
 // The schedule lab: compose a schedule; its rates, planned and used; the loss that it gives, at one peak rate and at many.
 import { html } from "./dom.js";
 import { Chart, readable } from "./drawing.js";
-import { IN_BROWSER, ONLY_RECORDED, RECORDED, byKernel, makeFrame, makeGhosts, oncePerFrame, rateScale, watchKernel } from "./lab.js";
+import { makeFrame, makeGhosts, rateScale } from "./lab.js";
 import { unpack } from "./packing.js";
 import { SHORT_NAMES, shapeFactors } from "./schedule_shapes.js";
-import { startService } from "./trainer.js";
+import { makeRuns } from "./trained_lab.js";
 import { canCompute, divergedAt } from "./wasm_runner.js";
 
 const LOSSES = [1e-3, 1e4]; // losses beyond lie on the frame's edge
@@ -61,7 +61,6 @@ const finite = (values) => values.filter(Number.isFinite);
 function render({ model, el }) {
   const config = model.get("config");
   const host = model.get("host");
-  const live = host === "page" && canCompute();
   const rateSpec = config.controls.find(({ name }) => name === "learning_rate");
   const span = [rateSpec.minimum, rateSpec.maximum];
   const frame = makeFrame({ el, hint: config.hint, specs: config.controls, host, label: "Schedule lab", changed: onControl });
@@ -74,40 +73,17 @@ function render({ model, el }) {
   const button = html("button", { type: "button", class: "lrlab-sweep" }, `Train at ${config.rates.length} peak rates`);
   const best = html("p", { class: "lrlab-best" });
   frame.charts.after(html("div", { class: "lrlab-foot" }, button, best));
-  const ghosts = makeGhosts(frame, paint, () => (sweeps = sweeps.filter((sweep) => sameSweep(sweep.settings, shown.settings))));
+  const ghosts = makeGhosts(frame, paint, () => (sweeps = sweeps.filter((sweep) => sameSweep(sweep.settings, runs.shown.settings))));
   const settings = () => (frame.controls ? { ...frame.controls.values(), batch_size: config.batch_size } : model.get("settings"));
 
-  let shown = null; // {record, settings, source}
   let sweeps = []; // {points, settings}, the newest last
-  let sweeping = 0;
-  let drawn = 0;
-
-  function recordedRun(now) {
-    const { rates: all, settings: fixed, steps, evaluations, evalSteps } = config.recorded;
-    const gap = (rate) => Math.abs(Math.log(rate / now.learning_rate));
-    const k = all.reduce((nearest, rate, i) => (gap(rate) < gap(all[nearest]) ? i : nearest), 0);
-    const row = (packed, size) => Array.from(unpack(packed).subarray(k * size, (k + 1) * size));
-    const record = {
-      rate: all[k], loss: row(config.recorded.loss, steps), used: Array.from(unpack(config.recorded.factors), (f) => f * all[k]),
-      evalSteps, validation: row(config.recorded.validation, evaluations), done: true,
-    };
-    return { record, settings: { ...fixed, learning_rate: all[k] }, source: live ? RECORDED : ONLY_RECORDED };
-  }
-
-  function recordedSweep() {
-    const { rates: all, settings: fixed, evaluations, diverged } = config.recorded;
-    const validation = unpack(config.recorded.validation);
-    return { points: all.map((rate, k) => ({ rate, final: validation[(k + 1) * evaluations - 1], bad: diverged[k] })), settings: fixed };
-  }
 
   function keepSweep(sweep) {
     sweeps = [...sweeps.filter((old) => !sameSweep(old.settings, sweep.settings)), sweep].slice(-SWEEPS_KEPT);
   }
 
-  const pointOf = (record) => ({ rate: record.rate, final: record.validation.at(-1), bad: divergedAt(record.loss, config.threshold) >= 0 });
-
   function paint() {
-    const { record, settings: now, source } = shown;
+    const { record, settings: now, source } = runs.shown;
     const { loss, used, validation, evalSteps, rate } = record;
     const bad = divergedAt(loss, config.threshold);
     const last = bad < 0 ? loss.length - 1 : bad;
@@ -216,98 +192,24 @@ function render({ model, el }) {
     el.dataset.sweeps = String(all.length);
   }
 
-  function receive({ id, settings: now, records, finished, failed }) {
-    if (failed) {
-      frame.say("Could not train in this browser", `${failed} The recorded runs stay.`);
-      return;
-    }
-    if (id === sweeping) {
-      if (!finished) return;
-      keepSweep({ points: records.map(pointOf), settings: now });
-      sweeping = 0;
-      button.disabled = false;
-      if (shown) paint();
-      return;
-    }
-    if (id < drawn) return; // while the slider is dragged, the latest that there is
-    drawn = id;
-    shown = { record: records[0], settings: now, source: IN_BROWSER };
-    paintSoon();
-  }
-  const paintSoon = oncePerFrame(paint); // pictures may come faster than the screen shows them
-  const request = live ? startService(config.training, receive) : null;
-  let count = 0;
-  const plan = (now) => ({ factors: shapeFactors(now), evaluations: config.evaluations });
-
-  function update() {
-    const now = settings();
-    if (shown && !comparable(now, shown.settings)) ghosts.clear();
-    if (!live) {
-      shown = recordedRun(now);
-      paint();
-      return;
-    }
+  function changed(now, before) {
+    if (!comparable(now, before)) ghosts.clear();
     for (const name of ["cycles", "floor"]) {
-      frame.controls.control(name).root.querySelector("input").disabled = now.decay === "Constant";
+      const input = frame.controls?.control(name).root.querySelector("input");
+      if (input && canCompute()) input.disabled = now.decay === "Constant";
     }
-    if (sweeping) {
-      sweeping = 0; // a move stops the sweep under way
-      button.disabled = false;
-    }
-    request({ id: ++count, settings: now, rates: [now.learning_rate], single: true, ...plan(now) });
   }
-  const soon = oncePerFrame(update);
-  function onControl() {
-    soon();
-  }
-  button.addEventListener("click", () => {
-    if (host === "kernel") {
-      model.set("asked", model.get("asked") + 1);
-      model.save_changes();
-      return;
-    }
-    const now = settings();
-    button.disabled = true;
-    sweeping = ++count;
-    request({ id: sweeping, settings: now, rates: config.rates, single: false, factors: shapeFactors(now), evaluations: 1 });
-  });
 
-  if (live) {
-    const warm = () => count || request({ warm: true, settings: settings(), ...plan(settings()) });
-    for (const name of ["pointerenter", "focusin"]) el.addEventListener(name, warm, { once: true });
+  const runs = makeRuns({
+    model, el, frame, button, settings, changed, paint, keepSweep, extra: "used",
+    recordedExtra: (k) => Array.from(unpack(config.recorded.factors), (factor) => factor * config.recorded.rates[k]),
+    options: (now) => ({ factors: shapeFactors(now), evaluations: config.evaluations }),
+    sweepOptions: (now) => ({ factors: shapeFactors(now), evaluations: 1 }),
+  });
+  function onControl() {
+    runs.soon();
   }
-  if (host === "page") {
-    keepSweep(recordedSweep());
-    shown = recordedRun(settings());
-    paint();
-    if (!live) {
-      frame.controls.only("learning_rate");
-      button.hidden = true;
-    }
-    return;
-  }
-  const fromKernel = () => {
-    const { loss, used, validation, evalSteps, settings: now, done, device, problem } = model.get("result");
-    if (problem) frame.say("The kernel could not train", `${problem} The last curve stays.`);
-    if (problem || !loss) return;
-    const list = (packed) => Array.from(unpack(packed));
-    if (shown && !comparable(now, shown.settings)) ghosts.clear();
-    const record = { rate: now.learning_rate, loss: list(loss), used: list(used), evalSteps, validation: list(validation), done };
-    shown = { record, settings: now, source: byKernel(device) };
-    paint();
-  };
-  const sweepFromKernel = () => {
-    const { rates: all, finals, diverged, settings: now } = model.get("backdrop");
-    if (!all) return;
-    const values = unpack(finals);
-    keepSweep({ points: all.map((rate, k) => ({ rate, final: values[k], bad: diverged[k] })), settings: now });
-    if (shown) paint();
-  };
-  watchKernel(model, frame);
-  model.on("change:result", oncePerFrame(fromKernel));
-  model.on("change:backdrop", sweepFromKernel);
-  sweepFromKernel();
-  fromKernel();
+  runs.begin();
 }
 
 export default { render };

@@ -1,10 +1,10 @@
 // The training lab: a real network, retrained at each move.
 import { html } from "./dom.js";
 import { Chart, rateColour, readable } from "./drawing.js";
-import { IN_BROWSER, ONLY_RECORDED, RECORDED, byKernel, makeFrame, makeGhosts, oncePerFrame, rateScale, watchKernel } from "./lab.js";
+import { makeFrame, makeGhosts, rateScale } from "./lab.js";
 import { unpack } from "./packing.js";
-import { startService } from "./trainer.js";
-import { canCompute, divergedAt } from "./wasm_runner.js";
+import { makeRuns } from "./trained_lab.js";
+import { divergedAt } from "./wasm_runner.js";
 
 const LOWEST = 1e-3; // losses below lie on the frame's edge
 const HIGHEST = 1e4;
@@ -14,7 +14,6 @@ const sameBut = (names, a, b) => Object.keys(a).every((name) => names.includes(n
 function render({ model, el }) {
   const config = model.get("config");
   const host = model.get("host");
-  const live = host === "page" && canCompute();
   const rateSpec = config.controls.find(({ name }) => name === "learning_rate");
   const span = [rateSpec.minimum, rateSpec.maximum];
   const frame = makeFrame({ el, hint: config.hint, specs: config.controls, host, label: "Training lab", changed: onControl });
@@ -27,35 +26,10 @@ function render({ model, el }) {
   const ghosts = makeGhosts(frame, paint);
   const settings = () => (frame.controls ? frame.controls.values() : model.get("settings"));
 
-  let shown = null; // {record, settings, source}
-  let sweep = null; // {points, settings, source, number}
-  let sweeping = 0;
-  let drawn = 0;
-
-  function recordedRun(now) {
-    const { rates, settings: fixed, steps, evaluations } = config.recorded;
-    const gap = (rate) => Math.abs(Math.log(rate / now.learning_rate));
-    const k = rates.reduce((best, rate, i) => (gap(rate) < gap(rates[best]) ? i : best), 0);
-    const row = (packed, size) => Array.from(unpack(packed).subarray(k * size, (k + 1) * size));
-    const record = {
-      rate: rates[k], loss: row(config.recorded.loss, steps), ratio: row(config.recorded.ratio, steps),
-      evalSteps: config.recorded.evalSteps, validation: row(config.recorded.validation, evaluations), done: true,
-    };
-    return { record, settings: { ...fixed, learning_rate: rates[k] }, source: live ? RECORDED : ONLY_RECORDED };
-  }
-
-  function recordedSweep() {
-    const { rates, settings: fixed, evaluations } = config.recorded;
-    const validation = unpack(config.recorded.validation);
-    const points = rates.map((rate, k) => ({ rate, final: validation[(k + 1) * evaluations - 1], bad: config.recorded.diverged[k] }));
-    return { points, settings: fixed, source: RECORDED };
-  }
-
-  const isBad = (record) => divergedAt(record.loss, config.threshold) >= 0;
-  const pointOf = (record) => ({ rate: record.rate, final: record.validation.at(-1), bad: isBad(record) });
+  let sweep = null; // {points, settings, number}
 
   function paint() {
-    const { record, settings: now, source } = shown;
+    const { record, settings: now, source } = runs.shown;
     const { loss, ratio, validation, evalSteps, rate } = record;
     const bad = divergedAt(loss, config.threshold);
     const last = bad < 0 ? loss.length - 1 : bad;
@@ -133,96 +107,21 @@ function render({ model, el }) {
     });
   }
 
-  function setSweep(next) {
+  function keepSweep(next) {
     sweep = { ...next, number: (sweep?.number ?? 0) + 1 };
     el.dataset.sweep = JSON.stringify(sweep.points.map(({ rate, final }) => [rate, String(final)]));
   }
 
-  function receive({ id, settings: now, records, finished, failed }) {
-    if (failed) {
-      frame.say("Could not train in this browser", `${failed} The recorded runs stay.`);
-      return;
-    }
-    if (id === sweeping) {
-      if (!finished) return;
-      setSweep({ points: records.map(pointOf), settings: now, source: IN_BROWSER });
-      button.disabled = false;
-      if (shown) paint();
-      return;
-    }
-    if (id < drawn) return; // while the slider is dragged, the latest that there is
-    drawn = id;
-    shown = { record: records[0], settings: now, source: IN_BROWSER };
-    paintSoon();
-  }
-  const paintSoon = oncePerFrame(paint); // pictures may come faster than the screen shows them
-  const request = live ? startService(config.training, receive) : null;
-  let count = 0;
-
-  function update() {
-    const now = settings();
-    if (!sameBut(["learning_rate", "device"], now, shown?.settings ?? now)) ghosts.clear();
-    if (!live) {
-      shown = recordedRun(now);
-      paint();
-      return;
-    }
-    if (sweeping) {
-      sweeping = 0; // a move stops the sweep under way
-      button.disabled = false;
-    }
-    request({ id: ++count, settings: now, rates: [now.learning_rate], single: true });
-  }
-  const soon = oncePerFrame(update);
-  function onControl() {
-    soon();
-  }
-  button.addEventListener("click", () => {
-    if (host === "kernel") {
-      model.set("asked", model.get("asked") + 1);
-      model.save_changes();
-      return;
-    }
-    button.disabled = true;
-    sweeping = ++count;
-    request({ id: sweeping, settings: settings(), rates: config.rates, single: false });
+  const { ratio: recordedRatios, steps } = config.recorded ?? {};
+  const runs = makeRuns({
+    model, el, frame, button, settings, paint, keepSweep, extra: "ratio",
+    recordedExtra: (k) => Array.from(unpack(recordedRatios).subarray(k * steps, (k + 1) * steps)),
+    changed: (now, before) => sameBut(["learning_rate", "device"], now, before) || ghosts.clear(),
   });
-
-  if (live) {
-    const warm = () => count || request({ warm: true, settings: settings() });
-    for (const name of ["pointerenter", "focusin"]) el.addEventListener(name, warm, { once: true });
+  function onControl() {
+    runs.soon();
   }
-  if (host === "page") {
-    setSweep(recordedSweep());
-    shown = recordedRun(settings());
-    paint();
-    if (!live) {
-      frame.controls.only("learning_rate");
-      button.hidden = true;
-    }
-    return;
-  }
-  const fromKernel = () => {
-    const { loss, ratio, validation, evalSteps, settings: now, done, device, problem } = model.get("result");
-    if (problem) frame.say("The kernel could not train", `${problem} The last curve stays.`);
-    if (problem || !loss) return;
-    const list = (packed) => Array.from(unpack(packed));
-    const record = { rate: now.learning_rate, loss: list(loss), ratio: list(ratio), evalSteps, validation: list(validation), done };
-    shown = { record, settings: now, source: byKernel(device) };
-    paint();
-  };
-  const sweepFromKernel = () => {
-    const { rates, finals, diverged, settings: now, device } = model.get("backdrop");
-    if (!rates) return;
-    const values = unpack(finals);
-    setSweep({ points: rates.map((rate, k) => ({ rate, final: values[k], bad: diverged[k] })), settings: now, source: byKernel(device) });
-    if (shown) paint();
-  };
-  watchKernel(model, frame);
-  model.on("change:result", oncePerFrame(fromKernel));
-  model.on("change:backdrop", sweepFromKernel);
-  sweepFromKernel();
-  fromKernel();
+  runs.begin();
 }
 
 export default { render };
