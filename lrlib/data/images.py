@@ -1,8 +1,6 @@
 """Images: scikit-learn's 8 × 8 digits (offline), and two larger sets fetched once and cached."""
 
 import functools
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,24 +16,13 @@ def digits() -> Dataset:
     so that a pixel that is nearly always empty is not blown up. Targets are integers 0 … 9.
     Source: E. Alpaydin and C. Kaynak (1998), UCI Machine Learning Repository, doi:10.24432/C50P49.
     """
-    pixels, labels = _digits()
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(pixels))
     x, y = torch.from_numpy(pixels[order]), torch.from_numpy(labels[order])
     x = (x - x[:1437].mean()) / x[:1437].std(correction=0)
     return Dataset("digits", (x[:1437], y[:1437]), (x[1437:], y[1437:]))
-
-
-def _digits() -> tuple[np.ndarray, np.ndarray]:
-    """scikit-learn's digits, read from its own file, since to import scikit-learn takes a second."""
-    package = find_spec("sklearn")
-    for folder in package.submodule_search_locations or [] if package else []:
-        file = Path(folder, "datasets", "data", "digits.csv.gz")
-        if file.is_file():
-            table = np.loadtxt(file, delimiter=",")
-            return np.ascontiguousarray(table[:, :-1]), table[:, -1].astype(int)
-    from sklearn.datasets import load_digits
-
-    return load_digits(return_X_y=True)
 
 
 def fashion_mnist() -> Dataset:
