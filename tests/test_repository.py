@@ -17,6 +17,7 @@ from offline_pages import loaded_from_elsewhere  # noqa: E402
 FLOORS = {
     "_check": 0,
     "streams": 0,
+    "_cache": 0,
     "schedules": 1,
     "updates": 1,
     "surfaces": 1,

@@ -157,7 +157,7 @@ def test_data_have_the_documented_shapes_and_scale():
     text = data.pydoc_text(context=16, vocabulary=20)
     inputs, targets = text.train
     assert torch.equal(inputs[0, 1:], targets[0, :-1])
-    assert torch.equal(inputs[1:, 0], targets[:-1, -1])
+    assert int((inputs[1:, 0] != targets[:-1, -1]).sum()) <= 1  # where the end of the text meets its beginning
     assert int(inputs.max()) == 19
 
 

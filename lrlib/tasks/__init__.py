@@ -1,7 +1,15 @@
 """What is trained: a model, its data, its loss, and what is measured on the way."""
 
-from lrlib.tasks.batches import augment_batch, batch_order
-from lrlib.tasks.library import breast_cancer_mlp, digits_cnn, digits_mlp, pydoc_transformer, shift_images
+from lrlib.tasks.batches import augment_batch, batch_order, epoch_order
+from lrlib.tasks.library import (
+    breast_cancer_mlp,
+    digits_cnn,
+    digits_mlp,
+    mnist_mlp,
+    pydoc_transformer,
+    shift_images,
+    wrong_labels,
+)
 from lrlib.tasks.losses import accuracy, cross_entropy, mean_squared_error
 from lrlib.tasks.quadratics import noisy_quadratic, surface_task
 from lrlib.tasks.step import TrainingStep, training_step
@@ -17,10 +25,13 @@ __all__ = [
     "cross_entropy",
     "digits_cnn",
     "digits_mlp",
+    "epoch_order",
     "mean_squared_error",
+    "mnist_mlp",
     "noisy_quadratic",
     "pydoc_transformer",
     "shift_images",
     "surface_task",
     "training_step",
+    "wrong_labels",
 ]

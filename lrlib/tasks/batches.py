@@ -4,20 +4,32 @@ import torch
 from torch import Tensor
 
 from lrlib import _check
+from lrlib.streams import stream
 from lrlib.tasks.task import Task
+
+
+def epoch_order(examples: int, *, seed: int, epoch: int) -> Tensor:
+    """Indices (examples,) in the order in which epoch number ``epoch``, counted from 0, visits the examples."""
+    return torch.randperm(examples, generator=stream("order", seed, epoch))
 
 
 def batch_order(examples: int, *, batch_size: int, steps: int, seed: int) -> Tensor:
     """Indices (steps, batch_size) of the minibatches: one random permutation per epoch, a short last batch dropped.
 
+    A full batch, ``batch_size == examples``, keeps the examples in their order: its rows are one row, shown ``steps``
+    times without a copy.
+
     >>> batch_order(5, batch_size=2, steps=3, seed=0).shape
     torch.Size([3, 2])
     """
     _check.integer("batch_size", batch_size, at_least=1, at_most=examples)
-    generator = torch.Generator().manual_seed(seed)
+    if batch_size == examples:
+        return torch.arange(examples).expand(steps, examples)
     per_epoch = examples // batch_size
-    epochs = -(-steps // per_epoch)
-    orders = [torch.randperm(examples, generator=generator)[: per_epoch * batch_size] for _ in range(epochs)]
+    orders = [
+        epoch_order(examples, seed=seed, epoch=epoch)[: per_epoch * batch_size]
+        for epoch in range(-(-steps // per_epoch))
+    ]
     return torch.cat(orders).view(-1, batch_size)[:steps]
 
 
@@ -25,5 +37,4 @@ def augment_batch(task: Task, inputs: Tensor, *, seed: int, step: int) -> Tensor
     """The task's augmentation of one minibatch, drawn from the run's seed and the step alone."""
     if task.augment is None:
         return inputs
-    generator = torch.Generator(device=inputs.device).manual_seed((seed << 32) + step)
-    return task.augment(inputs, generator)
+    return task.augment(inputs, stream("augmentation", seed, step, device=inputs.device))
