@@ -40,13 +40,16 @@ def sharpness(
     return float(hessian_eigenvalues(model, loss, inputs, targets, tolerance=tolerance)[0])
 
 
-def run_sharpness(task: Task, parameters: Mapping[str, Tensor], *, examples: int | None = None) -> float:
+def run_sharpness(
+    task: Task, parameters: Mapping[str, Tensor], *, examples: int | None = None, tolerance: float = 1e-4
+) -> float:
     """:func:`sharpness` of ``task``'s training loss at ``parameters``, such as those of a :class:`~lrlib.training.Run`.
 
     Args:
         task: its model takes one tensor.
         parameters: the model's parameters and buffers by name.
         examples: how many training examples, the first ones, to take the loss over; all if ``None``.
+        tolerance: relative accuracy.
 
     >>> from lrlib import tasks, training
     >>> task = tasks.digits_mlp(hidden=(8,))
@@ -64,7 +67,7 @@ def run_sharpness(task: Task, parameters: Mapping[str, Tensor], *, examples: int
         model = task.model()
     model.to(next(value.dtype for value in parameters.values() if value.is_floating_point()))
     model.load_state_dict(dict(parameters))
-    return sharpness(model, task.loss, inputs, targets)
+    return sharpness(model, task.loss, inputs, targets, tolerance=tolerance)
 
 
 def hessian_eigenvalues(
