@@ -7,7 +7,7 @@ such as an LSTM or a branch on values, in a ``"loop"`` over the copies.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -63,8 +63,8 @@ def is_chain(model: nn.Module) -> bool:
 
 def _layers(model: nn.Module) -> list[nn.Module]:
     """The layers in the order of their use, as often as they are used, those of nested chains in their place."""
-    layers: list[nn.Module] = []
-    for layer in model._modules.values():  # children() would name a layer that is used twice once
+    layers: list[nn.Module] = []  # not from children(), which names a layer that is used twice once
+    for layer in cast(dict[str, nn.Module], model._modules).values():
         layers += _layers(layer) if _is_sequential(layer) else [layer]
     return layers
 

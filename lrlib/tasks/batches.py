@@ -1,7 +1,10 @@
 """Which examples each update sees: a function of the seed alone."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from lrlib import _check
 from lrlib.tasks.task import Task
@@ -21,9 +24,9 @@ def batch_order(examples: int, *, batch_size: int, steps: int, seed: int) -> Ten
     return torch.cat(orders).view(-1, batch_size)[:steps]
 
 
-def augment_batch(task: Task, inputs: Tensor, *, seed: int, step: int) -> Tensor:
+def augment_batch(task: Task, inputs: Any, *, seed: int, step: int) -> Any:
     """The task's augmentation of one minibatch, drawn from the run's seed and the step alone."""
     if task.augment is None:
         return inputs
-    generator = torch.Generator(device=inputs.device).manual_seed((seed << 32) + step)
+    generator = torch.Generator(device=tree_leaves(inputs)[0].device).manual_seed((seed << 32) + step)
     return task.augment(inputs, generator)

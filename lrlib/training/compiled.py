@@ -46,8 +46,8 @@ class Compilation:
             before, rate, rows = whole.pop("params"), next(given), next(given)
             x = [next(given) if streamed else next(given)[rows] for _ in inputs]
             y = [next(given)[rows] for _ in targets]
-            batch = [tree_unflatten(leaves, tree) for leaves, tree in zip((x, y), trees, strict=True)]
-            loss, after, new_state, norm = pure.step(before, whole, rate, *batch, list(given))
+            x, y = (tree_unflatten(leaves, tree) for leaves, tree in zip((x, y), trees, strict=True))
+            loss, after, new_state, norm = pure.step(before, whole, rate, x, y, list(given))
             ratios = [_ratios(before, after, sizes)] if record_updates else []
             return (loss, norm, *ratios, *named_tensors({"params": after, **new_state}).values())
 

@@ -1,27 +1,21 @@
 """A stack of runs that train together, one batched step at a time."""
 
-import copy
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import vmap
-from torch.nn.modules.batchnorm import _NormBase
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
-from lrlib.models import drawing, initial_parameters, stacked_forward
+from lrlib.models import initial_parameters
 from lrlib.schedules import PlateauRule, Schedule
-from lrlib.streams import stream_key
 from lrlib.tasks import Task, augment_batch, batch_order
+from lrlib.training.copies import Copies, Group, Tensors
 from lrlib.training.records import Sweep
 from lrlib.updates import State, UpdateRule, effective_rates
-
-EVALUATION_BATCH = 512
-STATISTICS_EXAMPLES = 4096  # from so many training examples batch normalization is computed anew where it must be
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +36,6 @@ class Plan:
     record_updates: bool
     divergence_threshold: float
     threads: int
-
-
-@dataclass(frozen=True)
-class _Group:
-    """The runs that one call evaluates: all, or those of one seed where the module draws random numbers."""
-
-    runs: slice
-    seeds: list[int]  # positions among the stack's distinct seeds
-    index: Tensor  # (runs,) which of these each run has
 
 
 class Stack:
@@ -77,15 +62,13 @@ class Stack:
         flat = torch.cat([tensor.flatten(1) for tensor in stacked], dim=1)  # (runs, P)
         self._params = [flat] if plan.rule.elementwise else stacked
         self._state = plan.rule.init(self._params)
-        self._model = copy.deepcopy(models[0]).to(device, dtype)  # the reader's own module stays where it is
-        self._forward = stacked_forward(self._model, task.stacking)
+        self._copies = Copies(task, models[0], seeds=seeds, device=device, dtype=dtype)
         self._data = {name: self._place(getattr(task, name)) for name in ("train", "validation")}
         order = [
             batch_order(task.examples, batch_size=plan.batch_size, steps=steps, seed=int(seed))
             for seed in self._distinct
         ]
         self._order = torch.stack(order, dim=1).to(device)  # (steps, seeds, batch)
-        self._groups = self._grouped()
         runs = len(seeds)
         self._factor = np.ones(steps) if plan.schedule is None else plan.schedule(np.arange(steps))
         self._plateau = None if plan.feedback is None else plan.feedback.init(learning_rates)
@@ -96,16 +79,6 @@ class Stack:
         self._evaluations: list[tuple[int, dict[str, dict[str, np.ndarray]]]] = []
         if plan.eval_every is not None:
             self._evaluate()
-
-    def _grouped(self) -> list[_Group]:
-        ends = [len(self.seeds)]
-        if self.plan.task.draws:
-            ends = [*(np.flatnonzero(np.diff(self.seeds)) + 1).tolist(), *ends]
-        groups = []
-        for begin, end in zip([0, *ends], ends, strict=False):
-            seeds, index = np.unique(self._member[begin:end], return_inverse=True)
-            groups.append(_Group(slice(begin, end), seeds.tolist(), torch.from_numpy(index).to(self.plan.device)))
-        return groups
 
     def _stack(self, tensors: list[Tensor]) -> Tensor:
         """One tensor for each distinct seed -> (runs, *shape)."""
@@ -156,18 +129,18 @@ class Stack:
         base = self.learning_rates if self._plateau is None else self._plateau.learning_rates
         return base * self._factor[self.step : self.step + count, None]
 
-    def _batch(self, group: _Group) -> tuple[Any, Any]:
+    def _batch(self, group: Group) -> tuple[Any, Any]:
         """(batch, ...) if the group has one seed, else (runs, batch, ...)."""
         inputs, targets = self._data["train"]
-        rows = self._order[self.step]
+        rows = [self._order[self.step, int(np.searchsorted(self._distinct, seed))] for seed in group.seeds]
         xs = [
-            augment_batch(self.plan.task, _rows(inputs, rows[k]), seed=int(self._distinct[k]), step=self.step)
-            for k in group.seeds
+            augment_batch(self.plan.task, _chosen(inputs, row), seed=seed, step=self.step)
+            for seed, row in zip(group.seeds, rows, strict=True)
         ]
         if len(xs) == 1:
-            return xs[0], _rows(targets, rows[group.seeds[0]])
+            return xs[0], _chosen(targets, rows[0])
         stacked = tree_map(lambda *parts: torch.stack(parts)[group.index], *xs)
-        return stacked, tree_map(lambda t: t[rows[group.seeds]][group.index], targets)
+        return stacked, _chosen(targets, torch.stack(rows)[group.index])
 
     def _pieces(self, params: list[Tensor]) -> list[Tensor]:
         if not self.plan.rule.elementwise:
@@ -175,28 +148,13 @@ class Stack:
         columns = params[0].detach().split([shape.numel() for shape in self._shapes], dim=1)
         return [column.view(-1, *shape) for column, shape in zip(columns, self._shapes, strict=True)]
 
-    def _tensors(self, pieces: list[Tensor]) -> dict[str, Tensor]:
+    def _tensors(self, pieces: list[Tensor]) -> Tensors:
         return {**dict(zip(self._names, pieces, strict=True)), **self._held}
-
-    def _members(self, tensors: dict[str, Tensor], group: _Group) -> dict[str, Tensor]:
-        if len(self._groups) == 1:
-            return tensors
-        return {name: tensor[group.runs] for name, tensor in tensors.items()}
-
-    def _losses(self, pieces: list[Tensor]) -> Tensor:
-        tensors, parts = self._tensors(pieces), []
-        for group in self._groups:
-            inputs, targets = self._batch(group)
-            shared = len(group.seeds) == 1
-            with self._drawing("dropout", group):
-                outputs = self._forward(self._members(tensors, group), inputs, shared)
-            parts.append(vmap(self.plan.task.loss, in_dims=(0, None if shared else 0))(outputs, targets))
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _update(self, rates: Tensor) -> None:
         plan, step = self.plan, self.step
         pieces = [piece.requires_grad_() for piece in self._pieces(self._params)]
-        losses = self._losses(pieces)
+        losses = self._copies.losses(self._tensors(pieces), self._batch, step=step)
         gradients = torch.autograd.grad(losses.sum(), pieces, allow_unused=True, materialize_grads=True)
         with torch.no_grad():
             flat = torch.cat([g.flatten(1) for g in gradients], dim=1)
@@ -223,72 +181,23 @@ class Stack:
         moved = norms([new - old for old, new in zip(before, after, strict=True)])
         return torch.where(size == 0, torch.nan, moved / size)
 
-    def _drawing(self, use: str, group: _Group) -> AbstractContextManager[None]:
-        """Dropout and the like draw from the seed and the step; see :mod:`lrlib.streams`."""
-        if self.plan.task.stacking == "chain":
-            return nullcontext()
-        return drawing(stream_key(use, int(self._distinct[group.seeds[0]]), self.step), self.plan.device)
-
-    def _evaluated(self) -> dict[str, Tensor]:
+    def _evaluated(self) -> Tensors:
         """The tensors to evaluate and to keep: where the gradients are taken, unless the rule says otherwise."""
         rule = self.plan.rule
         if rule.evaluated is None:
             return self._tensors(self._pieces(self._params))
         tensors = self._tensors(self._pieces(rule.evaluated(self._params, self.state)))
-        layers = [m for m in self._model.modules() if isinstance(m, _NormBase) and m.track_running_stats and m.training]
-        return self._with_statistics(tensors, layers) if layers else tensors
+        return self._copies.with_statistics(tensors, self._data["train"][0], step=self.step)
 
-    @torch.no_grad()
-    def _with_statistics(self, tensors: dict[str, Tensor], layers: list[_NormBase]) -> dict[str, Tensor]:
-        """``tensors`` with the running statistics of batch normalization at these parameters.
-
-        Those kept in training belong to where the gradients are taken. The mean over batches of training examples,
-        as ``momentum=None`` would form it.
-        """
-        tensors = {name: tensor.clone() for name, tensor in tensors.items()}
-        count = max(1, min(self.plan.task.examples, STATISTICS_EXAMPLES) // EVALUATION_BATCH)
-        momenta = [layer.momentum for layer in layers]
-        for index in range(count):
-            for layer in layers:
-                layer.momentum = 1 / (index + 1)
-            rows = slice(index * EVALUATION_BATCH, (index + 1) * EVALUATION_BATCH)
-            for group in self._groups:
-                with self._drawing("evaluation", group):
-                    self._forward(self._members(tensors, group), _copied(self._data["train"][0], rows), True)
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
-        return tensors
-
-    @torch.no_grad()
     def _evaluate(self) -> None:
-        tensors, found = self._evaluated(), {}
-        modes = {module: module.training for module in self._model.modules()}
-        self._model.eval()
-        for split, (inputs, targets) in self._data.items():
-            examples = min(self.plan.eval_examples, len(tree_leaves(targets)[0]))
-            parts = [self._measured(group, tensors, inputs, targets, examples) for group in self._groups]
-            found[split] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        for module, training in modes.items():
-            module.training = training
+        plan, tensors = self.plan, self._evaluated()
+        found = {
+            split: self._copies.evaluate(tensors, data, examples=plan.eval_examples, step=self.step)
+            for split, data in self._data.items()
+        }
         self._evaluations.append((self.step, found))
-        if self._plateau is not None and self.plan.feedback is not None:
-            self._plateau = self.plan.feedback.update(self._plateau, found["validation"]["loss"])
-
-    def _measured(
-        self, group: _Group, tensors: dict[str, Tensor], inputs: Any, targets: Any, examples: int
-    ) -> dict[str, np.ndarray]:
-        """Loss and metrics (runs,) of a group: means over the first examples."""
-        measures = {"loss": self.plan.task.loss, **self.plan.task.metrics}
-        own = self._members(tensors, group)
-        total = {name: torch.zeros(len(group.index), dtype=torch.float64) for name in measures}
-        with self._drawing("evaluation", group):
-            for begin in range(0, examples, EVALUATION_BATCH):
-                rows = slice(begin, min(begin + EVALUATION_BATCH, examples))
-                outputs = self._forward(own, _copied(inputs, rows), True)
-                for name, measure in measures.items():
-                    values = vmap(measure, in_dims=(0, None))(outputs, _copied(targets, rows))
-                    total[name] += values.cpu().double() * (rows.stop - begin)
-        return {name: (value / examples).numpy() for name, value in total.items()}
+        if self._plateau is not None and plan.feedback is not None:
+            self._plateau = plan.feedback.update(self._plateau, found["validation"]["loss"])
 
     def records(self) -> Sweep:
         """All that was recorded so far. The evaluations may be none if the stack was stopped before the first."""
@@ -329,13 +238,8 @@ class Stack:
         )
 
 
-def _rows(tree: Any, rows: Tensor) -> Any:
+def _chosen(tree: Any, rows: Tensor) -> Any:
     return tree_map(lambda tensor: tensor[rows], tree)
-
-
-def _copied(tree: Any, rows: slice) -> Any:
-    """A module may write on what it is given; the data stay as they are."""
-    return tree_map(lambda tensor: tensor[rows].clone(), tree)
 
 
 @contextmanager
