@@ -148,9 +148,7 @@ class CompiledStack(Stack):
     def __init__(self, plan: Plan, *, learning_rates: np.ndarray, seeds: np.ndarray) -> None:
         super().__init__(plan, learning_rates=learning_rates, seeds=seeds)
         self._compiled = compilation(plan).program()
-        pure = training_step(plan.task, plan.rule)
-        held = [pure.held(int(seed), plan.dtype) for seed in self._distinct]
-        self._constant = [named_leaves("held", tensors) for tensors in held]
+        self._constant = [named_leaves("held", [t[k] for t in self._held.values()]) for k in range(len(seeds))]
         self._carried: list[dict[str, Any]] = []
         for k in range(len(seeds)):
             params = [tensor[k : k + 1] for tensor in self._params]
@@ -181,13 +179,15 @@ class CompiledStack(Stack):
                 ]
                 batches = tree_map(lambda *parts: torch.stack(parts), *shifted)
             data = {**named_leaves("inputs", batches), **named_leaves("targets", y)}
-            given.append({**data, **self._constant[index], "rows": rows[:, index].contiguous()})
+            given.append({**data, "rows": rows[:, index].contiguous()})
 
         ratios = np.empty((count, len(self.seeds), len(self._names)))
 
         def run(k: int) -> None:
             rate = rates[:, k, None].astype(np.dtype(str(self.plan.dtype).removeprefix("torch.")))
-            result = self._compiled.run({**self._carried[k], **given[int(self._member[k])], "learning_rate": rate})
+            result = self._compiled.run(
+                {**self._carried[k], **self._constant[k], **given[int(self._member[k])], "learning_rate": rate}
+            )
             self._carried[k] = result.carried
             self._loss[self.step : self.step + count, k] = torch.from_numpy(result.recorded["loss"][:, 0])
             self._grad_norm[self.step : self.step + count, k] = torch.from_numpy(result.recorded["grad_norm"][:, 0])

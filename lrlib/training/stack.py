@@ -55,7 +55,7 @@ class Stack:
         self._names = list(task.trained)
         self._shapes = [dict(models[0].named_parameters())[name].shape for name in self._names]
         drawn = [{**dict(m.named_parameters()), **dict(m.named_buffers())} for m in models]
-        self._order_of_names = list(drawn[0])
+        self._all_names = list(drawn[0])
         tensors = {name: self._stack([own[name] for own in drawn]) for name in drawn[0]}
         self._held = {name: tensor for name, tensor in tensors.items() if name not in self._names}  # frozen, buffers
         stacked = [tensors[name] for name in self._names]
@@ -87,7 +87,7 @@ class Stack:
 
     def _place(self, tree: Any) -> Any:
         def place(tensor: Tensor) -> Tensor:
-            return tensor.to(self.plan.device, self.plan.dtype if tensor.is_floating_point() else tensor.dtype)
+            return tensor.to(self.plan.dtype if tensor.is_floating_point() else tensor.dtype).to(self.plan.device)
 
         return tree_map(place, tree)
 
@@ -118,9 +118,9 @@ class Stack:
                     self._evaluate()
 
     def _updates(self, count: int) -> None:
-        planned = self._planned_rates(count)
-        rates = torch.from_numpy(planned).to(self.plan.device, self.plan.dtype)  # sent at once: a copy makes a GPU wait
-        self._rates[:, self.step : self.step + count] = torch.from_numpy(planned).to(self.plan.dtype).numpy().T
+        planned = torch.from_numpy(self._planned_rates(count)).to(self.plan.dtype)  # (count, runs)
+        self._rates[:, self.step : self.step + count] = planned.numpy().T
+        rates = planned.to(self.plan.device)  # all at once: a GPU waits for each copy
         for rate in rates:
             self._update(rate)
 
@@ -234,7 +234,7 @@ class Stack:
                 "engine": self.engine + (", one run at a time" if plan.task.stacking == "loop" else ""),
                 "versions": {"torch": torch.__version__, "numpy": np.__version__},
             },
-            parameters={name: kept[name].detach().cpu().clone() for name in self._order_of_names},
+            parameters={name: kept[name].detach().cpu().clone() for name in self._all_names},
         )
 
 
