@@ -43,10 +43,10 @@ NAN = torch.full((6, 1), torch.nan)
         ({"metrics": {"error": 3}}, r"metrics\['error'\] must be callable"),
         ({"metrics": {"error": lambda o, t: o}}, "error must be a function that returns a scalar tensor"),
         ({"augment": 3}, "augment must be callable"),
-        ({"train": (X, X[:2])}, r"train must be a pair .* as many examples, but got \[\(6, 1\), \(2, 1\)\]"),
+        ({"train": (X, X[:2])}, r"train must be a pair .* as many examples, but got {'train inputs': \(6, 1\)"),
         ({"train": X}, "train must be a pair"),
         ({"train": (X[:0], X[:0])}, "train must be a pair"),
-        ({"validation": (X.numpy(), X)}, "validation must be a pair"),
+        ({"validation": (X.numpy(), X)}, "validation inputs must be a tensor, but got array"),
         ({"train": (NAN, X)}, "train inputs must be free of NaN and infinity, but got '6 such entries'"),
         ({"validation": (X, NAN)}, "validation targets must be free of NaN"),
     ],
@@ -116,7 +116,7 @@ def test_surface_task_is_the_surface():
     value = surface.function(point)
     value.backward()
     torch.testing.assert_close(loss[0], value.detach())
-    torch.testing.assert_close(after[0], (point - 0.01 * point.grad).detach())
+    torch.testing.assert_close(after[0][0], (point - 0.01 * point.grad).detach())
     torch.testing.assert_close(norm[0], point.grad.norm())
     with pytest.raises(ValueError, match="start must be 2 numbers"):
         tasks.surface_task(surface, start=[1.0])

@@ -1,7 +1,10 @@
 """Which examples each update sees: a function of the seed alone."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from lrlib import _check
 from lrlib.streams import stream
@@ -33,8 +36,9 @@ def batch_order(examples: int, *, batch_size: int, steps: int, seed: int) -> Ten
     return torch.cat(orders).view(-1, batch_size)[:steps]
 
 
-def augment_batch(task: Task, inputs: Tensor, *, seed: int, step: int) -> Tensor:
+def augment_batch(task: Task, inputs: Any, *, seed: int, step: int) -> Any:
     """The task's augmentation of one minibatch, drawn from the run's seed and the step alone."""
     if task.augment is None:
         return inputs
-    return task.augment(inputs, stream("augmentation", seed, step, device=inputs.device))
+    device = tree_leaves(inputs)[0].device
+    return task.augment(inputs, stream("augmentation", seed, step, device=device))

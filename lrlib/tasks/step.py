@@ -1,52 +1,94 @@
-"""One training step as a pure function of flat tensors: what the compiler traces, and what a reader can read."""
+"""One training step as a pure function of tensors: what the compiler traces, and what a reader can read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.func import functional_call, grad_and_value
+from torch.func import grad_and_value
 
-from lrlib.models import initial_parameters
+from lrlib.models import apply_model, initial_parameters
 from lrlib.tasks.task import Task
 from lrlib.updates import State, UpdateRule
 
 
+class Step(Protocol):
+    """One update of one run: the loss (1,) and gradient norm (1,) where it starts, and where it arrives."""
+
+    def __call__(
+        self,
+        params: list[Tensor],
+        state: State,
+        learning_rate: Tensor,
+        inputs: Any,
+        targets: Any,
+        held: Sequence[Tensor] = (),
+    ) -> tuple[Tensor, list[Tensor], State, Tensor]: ...
+
+
 @dataclass(frozen=True)
 class TrainingStep:
-    """``init(seed, dtype)`` gives ``(params (1, P), state)``; ``step`` maps
-    ``(params, state, learning_rate (1,), inputs, targets)`` to ``(loss (1,), params, state, grad_norm (1,))``.
+    """``init(seed, dtype)`` gives ``(params, state)``; ``held(seed, dtype)`` the parameters that stay as they are; and
+    ``step(params, state, learning_rate, inputs, targets, held)`` gives ``(loss, params, state, grad_norm)``.
+
+    ``params`` is what the rule takes: one row [(1, P)] of all trained parameters for an elementwise rule, else each
+    with an axis in front, (1, *shape). The learning rate, the loss and the gradient's norm have shape (1,).
     """
 
-    init: Callable[[int, torch.dtype], tuple[Tensor, State]]
-    step: Callable[[Tensor, State, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, State, Tensor]]
+    init: Callable[[int, torch.dtype], tuple[list[Tensor], State]]
+    held: Callable[[int, torch.dtype], list[Tensor]]
+    step: Step
 
 
 def training_step(task: Task, rule: UpdateRule) -> TrainingStep:
-    """The pure training step of one run of ``task`` under ``rule``, all parameters in one row.
+    """The pure training step of one run of ``task`` under ``rule``.
 
     Pure and without data-dependent control flow, so ``make_fx`` can trace it. The model must keep no buffers.
     """
     model = initial_parameters(task.model, seed=0)
-    names = [name for name, _ in model.named_parameters()]
-    shapes = [parameter.shape for parameter in model.parameters()]
-    sizes = [shape.numel() for shape in shapes]
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    trained, others = task.trained, [name for name in shapes if name not in task.trained]
 
-    def init(seed: int, dtype: torch.dtype) -> tuple[Tensor, State]:
-        fresh = initial_parameters(task.model, seed=seed)
-        params = torch.cat([p.detach().flatten() for p in fresh.parameters()]).to(dtype).unsqueeze(0)
-        return params, rule.init([params])
+    def drawn(names: Sequence[str], seed: int, dtype: torch.dtype) -> list[Tensor]:
+        fresh = dict(initial_parameters(task.model, seed=seed).named_parameters())
+        return [
+            fresh[name].detach().to(dtype if fresh[name].is_floating_point() else None, copy=True) for name in names
+        ]
 
-    def loss_of(pieces: list[Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        return task.loss(functional_call(model, dict(zip(names, pieces, strict=True)), (inputs,)), targets)
+    def rows(tensors: Sequence[Tensor]) -> list[Tensor]:
+        if rule.elementwise:
+            return [torch.cat([tensor.reshape(-1) for tensor in tensors]).unsqueeze(0)]
+        return [tensor.unsqueeze(0) for tensor in tensors]
+
+    def pieces_of(params: list[Tensor]) -> list[Tensor]:
+        if not rule.elementwise:
+            return [tensor[0] for tensor in params]
+        columns = params[0][0].split([shapes[name].numel() for name in trained])
+        return [column.view(shapes[name]) for name, column in zip(trained, columns, strict=True)]
+
+    def init(seed: int, dtype: torch.dtype) -> tuple[list[Tensor], State]:
+        params = rows(drawn(trained, seed, dtype))
+        return params, rule.init(params)
 
     def step(
-        params: Tensor, state: State, learning_rate: Tensor, inputs: Tensor, targets: Tensor
-    ) -> tuple[Tensor, Tensor, State, Tensor]:
-        pieces = [piece.view(shape) for piece, shape in zip(params[0].split(sizes), shapes, strict=True)]
-        gradients, loss = grad_and_value(loss_of)(pieces, inputs, targets)
-        gradient = torch.cat([g.reshape(-1) for g in gradients]).unsqueeze(0)  # (1, P)
-        [params], state = rule.update([params], [gradient], state, learning_rate)
-        return loss.reshape(1), params, state, gradient.square().sum(1).sqrt()
+        params: list[Tensor],
+        state: State,
+        learning_rate: Tensor,
+        inputs: Any,
+        targets: Any,
+        held: Sequence[Tensor] = (),
+    ) -> tuple[Tensor, list[Tensor], State, Tensor]:
+        def loss_of(pieces: list[Tensor]) -> Tensor:
+            tensors = dict(zip([*trained, *others], [*pieces, *held], strict=True))
+            return task.loss(apply_model(model, tensors, inputs), targets)
 
-    return TrainingStep(init, step)
+        gradients, loss = grad_and_value(loss_of)(pieces_of(params))
+        norm = torch.cat([gradient.reshape(-1) for gradient in gradients]).square().sum().sqrt()
+        params, state = rule.update(params, rows(gradients), state, learning_rate)
+        return loss.reshape(1), params, state, norm.reshape(1)
+
+    def held(seed: int, dtype: torch.dtype) -> list[Tensor]:
+        return drawn(others, seed, dtype)
+
+    return TrainingStep(init, held, step)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map, tree_structure, tree_unflatten
 
 from lrlib.compiler import Program, UnsupportedOperation, compile_step, is_compiled
 from lrlib.compiler.identity import identity
@@ -29,32 +31,40 @@ class Compilation:
     ) -> None:
         pure = training_step(task, rule)
         params, state = pure.init(0, dtype)
-        names = list(named_tensors(state))
-        inputs, targets = task.train
-        sizes = [parameter.numel() for parameter in initial_parameters(task.model, seed=0).parameters()]
+        carried = {"params": params, **state}
+        names = list(named_tensors(carried))
+        held = {f"held[{i}]": tensor for i, tensor in enumerate(pure.held(0, dtype))}
         streamed = task.augment is not None  # then a minibatch comes ready-made, else it is gathered from all examples
+        batch = tree_map(lambda tensor: tensor[:batch_size], task.train[0]) if streamed else task.train[0]
+        inputs, targets = named_leaves("inputs", batch), named_leaves("targets", task.train[1])
+        trees = [tree_structure(part) for part in task.train]
+        sizes = [dict(initial_parameters(task.model, seed=0).named_parameters())[name].numel() for name in task.trained]
 
-        def step(params: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-            state_tensors, (rate, x, y, rows) = rest[: len(names)], rest[len(names) :]
-            nested = nested_tensors(dict(zip(names, state_tensors, strict=True)), state)
-            loss, after, new_state, norm = pure.step(params, nested, rate, x if streamed else x[rows], y[rows])
-            ratios = [_ratios(params[0], after[0], sizes)] if record_updates else []
-            return (loss, norm, *ratios, after, *named_tensors(new_state).values())
+        def step(*tensors: Tensor) -> tuple[Tensor, ...]:
+            given = iter(tensors)
+            whole = nested_tensors({name: next(given) for name in names}, carried)
+            before, rate, rows = whole.pop("params"), next(given), next(given)
+            x = [next(given) if streamed else next(given)[rows] for _ in inputs]
+            y = [next(given)[rows] for _ in targets]
+            x, y = (tree_unflatten(leaves, tree) for leaves, tree in zip((x, y), trees, strict=True))
+            loss, after, new_state, norm = pure.step(before, whole, rate, x, y, list(given))
+            ratios = [_ratios(before, after, sizes)] if record_updates else []
+            return (loss, norm, *ratios, *named_tensors({"params": after, **new_state}).values())
 
         examples = {
-            "params": params,
-            **named_tensors(state),
+            **named_tensors(carried),
             "learning_rate": torch.ones(1),
-            "inputs": inputs[:batch_size] if streamed else inputs,
-            "targets": targets,
             "rows": torch.arange(batch_size),
+            **inputs,
+            **targets,
+            **held,
         }
         recorded = ("loss", "grad_norm", *(["update_ratio"] if record_updates else []))
         self._request: dict[str, Any] = {
             "step": step,
             "inputs": examples,
-            "outputs": (*recorded, "params", *names),
-            "per_step": ("learning_rate", "rows", *(["inputs"] if streamed else [])),
+            "outputs": (*recorded, *names),
+            "per_step": ("learning_rate", "rows", *(inputs if streamed else [])),
             "dtype": dtype,
             "identity": identity("training", task.model, task.loss, rule, streamed),
         }
@@ -102,6 +112,8 @@ def obstacle(plan: Plan, *, compiling: bool = True) -> str | None:
         return f"the rule {plan.rule.name} cannot be traced"
     if any(True for _ in initial_parameters(plan.task.model, seed=0).buffers()):
         return "the model keeps buffers"
+    if plan.task.stacking == "loop":
+        return "the model branches on values or uses a layer that cannot be traced"
     try:
         if compiling:
             compilation(plan).program()
@@ -110,11 +122,22 @@ def obstacle(plan: Plan, *, compiling: bool = True) -> str | None:
     return None
 
 
-def _ratios(before: Tensor, after: Tensor, sizes: list[int]) -> Tensor:
-    """(tensors,): norm of each tensor's update over the norm that the tensor had; the tensors lie in one row."""
-    pairs = zip(before.split(sizes), after.split(sizes), strict=True)
-    norm = torch.linalg.vector_norm
-    return torch.stack([norm(new - old) / norm(old) for old, new in pairs])
+def named_leaves(name: str, tree: Any) -> dict[str, Tensor]:
+    """A pytree's tensors by names of their own."""
+    return {f"{name}[{i}]": leaf for i, leaf in enumerate(tree_leaves(tree))}
+
+
+def _ratios(before: list[Tensor], after: list[Tensor], sizes: list[int]) -> Tensor:
+    """(tensors,): norm of each tensor's update over the norm that it had, NaN where it was 0; one row, or one each."""
+
+    def pieces(params: list[Tensor]) -> Sequence[Tensor]:
+        return params[0][0].split(sizes) if len(params) == 1 else [tensor.flatten() for tensor in params]
+
+    ratios = []
+    for old, new in zip(pieces(before), pieces(after), strict=True):
+        size = torch.linalg.vector_norm(old)
+        ratios.append(torch.where(size == 0, torch.nan, torch.linalg.vector_norm(new - old) / size))
+    return torch.stack(ratios)
 
 
 class CompiledStack(Stack):
@@ -125,10 +148,11 @@ class CompiledStack(Stack):
     def __init__(self, plan: Plan, *, learning_rates: np.ndarray, seeds: np.ndarray) -> None:
         super().__init__(plan, learning_rates=learning_rates, seeds=seeds)
         self._compiled = compilation(plan).program()
-        rows = self._params[0]
-        self._carried: list[dict[str, Any]] = [
-            {"params": rows[k : k + 1], **named_tensors(plan.rule.init([rows[k : k + 1]]))} for k in range(len(seeds))
-        ]
+        self._constant = [named_leaves("held", [t[k] for t in self._held.values()]) for k in range(len(seeds))]
+        self._carried: list[dict[str, Any]] = []
+        for k in range(len(seeds)):
+            params = [tensor[k : k + 1] for tensor in self._params]
+            self._carried.append(named_tensors({"params": params, **plan.rule.init(params)}))
 
     @property
     def state(self) -> State:
@@ -143,23 +167,27 @@ class CompiledStack(Stack):
         rates = self._planned_rates(count)
         rows = self._order[self.step : self.step + count]  # (count, seeds, batch)
         x, y = self._data["train"]
-        given: dict[int, Any] = {}
+        given: list[dict[str, Any]] = []
         for index, seed in enumerate(self._distinct):
-            batches: Tensor = x
+            batches = x
             if self.plan.task.augment is not None:
-                batches = torch.stack(
-                    [
-                        augment_batch(self.plan.task, x[row], seed=int(seed), step=self.step + t)
-                        for t, row in enumerate(rows[:, index])
-                    ]
-                )
-            given[index] = {"inputs": batches, "targets": y, "rows": rows[:, index].contiguous()}
+                shifted = [
+                    augment_batch(
+                        self.plan.task, tree_map(lambda t, row=row: t[row], x), seed=int(seed), step=self.step + t
+                    )
+                    for t, row in enumerate(rows[:, index])
+                ]
+                batches = tree_map(lambda *parts: torch.stack(parts), *shifted)
+            data = {**named_leaves("inputs", batches), **named_leaves("targets", y)}
+            given.append({**data, "rows": rows[:, index].contiguous()})
 
         ratios = np.empty((count, len(self.seeds), len(self._names)))
 
         def run(k: int) -> None:
             rate = rates[:, k, None].astype(np.dtype(str(self.plan.dtype).removeprefix("torch.")))
-            result = self._compiled.run({**self._carried[k], **given[int(self._member[k])], "learning_rate": rate})
+            result = self._compiled.run(
+                {**self._carried[k], **self._constant[k], **given[int(self._member[k])], "learning_rate": rate}
+            )
             self._carried[k] = result.carried
             self._loss[self.step : self.step + count, k] = torch.from_numpy(result.recorded["loss"][:, 0])
             self._grad_norm[self.step : self.step + count, k] = torch.from_numpy(result.recorded["grad_norm"][:, 0])
@@ -172,7 +200,10 @@ class CompiledStack(Stack):
         else:
             with ThreadPoolExecutor(self.plan.threads) as pool:
                 list(pool.map(run, range(len(self.seeds))))
-        self._params = [torch.from_numpy(np.concatenate([carried["params"] for carried in self._carried]))]
+        self._params = [
+            torch.from_numpy(np.concatenate([carried[f"params[{i}]"] for carried in self._carried]))
+            for i in range(len(self._params))
+        ]
         if self.plan.record_updates:
             self._update_ratio += list(torch.from_numpy(ratios))
         self.step += count

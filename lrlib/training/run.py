@@ -55,8 +55,10 @@ def sweep(
 ) -> Sweep:
     """Train at every learning rate with every seed, many runs at once.
 
-    All runs of one seed start from the same weights and see the same minibatches; a run's numbers do not depend on the
-    others, so a run that diverges is a record like any other. The same call gives the same bits on the same machine.
+    All runs of one seed start from the same weights and see the same minibatches, and no run sees another's numbers, so
+    one that diverges is a record like any other. The same call gives the same bits on the same machine. Beside other
+    runs a run may round otherwise than alone, since the products of all are formed together: harmless, unless the run
+    is chaotic, where float32 lets the difference grow. Each compiled run is alone, and the same to the last bit.
 
     Args:
         task: what to train.

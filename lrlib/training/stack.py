@@ -3,19 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import vmap
+from torch.utils._pytree import tree_map
 
-from lrlib.models import initial_parameters, is_chain, stacked_forward
+from lrlib.models import initial_parameters
 from lrlib.schedules import PlateauRule, Schedule
 from lrlib.tasks import Task, augment_batch, batch_order
+from lrlib.training.copies import Copies, Group, Tensors
 from lrlib.training.records import Sweep
 from lrlib.updates import State, UpdateRule, effective_rates
-
-EVALUATION_BATCH = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,8 @@ class Plan:
 class Stack:
     """Runs that train together. ``advance`` makes updates, ``records`` tells how far things have come.
 
-    To cancel, stop advancing: what was recorded until then stands. Every number of a run depends on that run's rate
-    and seed alone, whoever else is in the stack.
+    To cancel, stop advancing: what was recorded until then stands. A run's numbers depend on its rate and seed alone,
+    up to rounding: batched products may round otherwise than single ones, which a chaotic run magnifies.
     """
 
     engine = "torch"
@@ -50,29 +50,25 @@ class Stack:
     def __init__(self, plan: Plan, *, learning_rates: np.ndarray, seeds: np.ndarray) -> None:
         self.plan, self.learning_rates, self.seeds, self.step = plan, learning_rates, seeds, 0
         task, device, dtype, steps = plan.task, plan.device, plan.dtype, plan.steps
-        self._shared = len(set(seeds.tolist())) == 1
         self._distinct, self._member = np.unique(seeds, return_inverse=True)
         models = [initial_parameters(task.model, seed=int(seed)) for seed in self._distinct]
-        self._model = models[0].to(device, dtype)
-        self._forward = stacked_forward(self._model)
-        self._may_draw = not is_chain(self._model)
-        self._names = [name for name, _ in self._model.named_parameters()]
-        self._shapes = [parameter.shape for parameter in self._model.parameters()]
-        stacked = [self._stack([dict(m.named_parameters())[name] for m in models]) for name in self._names]
-        self._buffers = {
-            name: self._stack([dict(m.named_buffers())[name] for m in models]) for name, _ in models[0].named_buffers()
-        }
+        self._names = list(task.trained)
+        self._shapes = [dict(models[0].named_parameters())[name].shape for name in self._names]
+        drawn = [{**dict(m.named_parameters()), **dict(m.named_buffers())} for m in models]
+        self._all_names = list(drawn[0])
+        tensors = {name: self._stack([own[name] for own in drawn]) for name in drawn[0]}
+        self._held = {name: tensor for name, tensor in tensors.items() if name not in self._names}  # frozen, buffers
+        stacked = [tensors[name] for name in self._names]
         flat = torch.cat([tensor.flatten(1) for tensor in stacked], dim=1)  # (runs, P)
         self._params = [flat] if plan.rule.elementwise else stacked
         self._state = plan.rule.init(self._params)
+        self._copies = Copies(task, models[0], seeds=seeds, device=device, dtype=dtype)
         self._data = {name: self._place(getattr(task, name)) for name in ("train", "validation")}
         order = [
             batch_order(task.examples, batch_size=plan.batch_size, steps=steps, seed=int(seed))
             for seed in self._distinct
         ]
         self._order = torch.stack(order, dim=1).to(device)  # (steps, seeds, batch)
-        self._index = torch.from_numpy(self._member).to(device)
-        self._loss_of_runs = {shared: vmap(task.loss, in_dims=(0, None if shared else 0)) for shared in (True, False)}
         runs = len(seeds)
         self._factor = np.ones(steps) if plan.schedule is None else plan.schedule(np.arange(steps))
         self._plateau = None if plan.feedback is None else plan.feedback.init(learning_rates)
@@ -87,14 +83,13 @@ class Stack:
     def _stack(self, tensors: list[Tensor]) -> Tensor:
         """One tensor for each distinct seed -> (runs, *shape)."""
         stacked = torch.stack([tensor.detach() for tensor in tensors])[torch.from_numpy(self._member)]
-        dtype = self.plan.dtype if stacked.is_floating_point() else stacked.dtype
-        return stacked.to(self.plan.device, dtype)
+        return self._place(stacked)
 
-    def _place(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def _place(self, tree: Any) -> Any:
         def place(tensor: Tensor) -> Tensor:
-            return tensor.to(self.plan.device, self.plan.dtype if tensor.is_floating_point() else tensor.dtype)
+            return tensor.to(self.plan.dtype if tensor.is_floating_point() else tensor.dtype).to(self.plan.device)
 
-        return place(pair[0]), place(pair[1])
+        return tree_map(place, tree)
 
     @property
     def done(self) -> bool:
@@ -123,25 +118,29 @@ class Stack:
                     self._evaluate()
 
     def _updates(self, count: int) -> None:
-        for _ in range(count):
-            self._update()
+        planned = torch.from_numpy(self._planned_rates(count)).to(self.plan.dtype)  # (count, runs)
+        self._rates[:, self.step : self.step + count] = planned.numpy().T
+        rates = planned.to(self.plan.device)  # all at once: a GPU waits for each copy
+        for rate in rates:
+            self._update(rate)
 
     def _planned_rates(self, count: int) -> np.ndarray:
         """(count, runs) the rates of the next updates, as feedback has left them."""
         base = self.learning_rates if self._plateau is None else self._plateau.learning_rates
         return base * self._factor[self.step : self.step + count, None]
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        """(batch, ...) if all runs share a seed, else (runs, batch, ...)."""
+    def _batch(self, group: Group) -> tuple[Any, Any]:
+        """(batch, ...) if the group has one seed, else (runs, batch, ...)."""
         inputs, targets = self._data["train"]
-        rows = self._order[self.step]
+        rows = [self._order[self.step, int(np.searchsorted(self._distinct, seed))] for seed in group.seeds]
         xs = [
-            augment_batch(self.plan.task, inputs[row], seed=int(seed), step=self.step)
-            for row, seed in zip(rows, self._distinct, strict=True)
+            augment_batch(self.plan.task, _chosen(inputs, row), seed=seed, step=self.step)
+            for seed, row in zip(group.seeds, rows, strict=True)
         ]
-        if self._shared:
-            return xs[0], targets[rows[0]]
-        return torch.stack(xs)[self._index], targets[rows][self._index]
+        if len(xs) == 1:
+            return xs[0], _chosen(targets, rows[0])
+        stacked = tree_map(lambda *parts: torch.stack(parts)[group.index], *xs)
+        return stacked, _chosen(targets, torch.stack(rows)[group.index])
 
     def _pieces(self, params: list[Tensor]) -> list[Tensor]:
         if not self.plan.rule.elementwise:
@@ -149,20 +148,14 @@ class Stack:
         columns = params[0].detach().split([shape.numel() for shape in self._shapes], dim=1)
         return [column.view(-1, *shape) for column, shape in zip(columns, self._shapes, strict=True)]
 
-    def _tensors(self, pieces: list[Tensor]) -> dict[str, Tensor]:
-        return {**dict(zip(self._names, pieces, strict=True)), **self._buffers}
+    def _tensors(self, pieces: list[Tensor]) -> Tensors:
+        return {**dict(zip(self._names, pieces, strict=True)), **self._held}
 
-    def _losses(self, pieces: list[Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        outputs = self._forward(self._tensors(pieces), inputs, self._shared)
-        return self._loss_of_runs[self._shared](outputs, targets)
-
-    def _update(self) -> None:
+    def _update(self, rates: Tensor) -> None:
         plan, step = self.plan, self.step
-        inputs, targets = self._batch()
         pieces = [piece.requires_grad_() for piece in self._pieces(self._params)]
-        with self._randomness():
-            losses = self._losses(pieces, inputs, targets)
-        gradients = torch.autograd.grad(losses.sum(), pieces)
+        losses = self._copies.losses(self._tensors(pieces), self._batch, step=step)
+        gradients = torch.autograd.grad(losses.sum(), pieces, allow_unused=True, materialize_grads=True)
         with torch.no_grad():
             flat = torch.cat([g.flatten(1) for g in gradients], dim=1)
             norm = torch.linalg.vector_norm(flat, dim=1)  # (runs,): a norm over the whole stack would mix runs
@@ -170,63 +163,45 @@ class Stack:
                 scale = (plan.clip_norm / (norm + 1e-6)).clamp(max=1.0)
                 flat = flat * scale.unsqueeze(1)
                 gradients = tuple(g * scale.view(-1, *[1] * (g.dim() - 1)) for g in gradients)
-            rates = torch.from_numpy(self._planned_rates(1)[0]).to(plan.device, plan.dtype)
             grads = [flat] if plan.rule.elementwise else list(gradients)
             before = self._params
             self._params, self._state = plan.rule.update(before, grads, self._state, rates)
             if plan.record_updates:
                 self._update_ratio.append(self._ratios(self._pieces(before), self._pieces(self._params)))
-        self._rates[:, step] = rates.cpu().numpy()
         self._loss[step], self._grad_norm[step] = losses.detach(), norm
         self.step += 1
 
     def _ratios(self, before: list[Tensor], after: list[Tensor]) -> Tensor:
-        """(runs, tensors): norm of each tensor's update over the norm that the tensor had."""
+        """(runs, tensors): norm of each tensor's update over the norm that the tensor had, NaN where it was 0."""
 
         def norms(pieces: list[Tensor]) -> Tensor:
             return torch.stack([torch.linalg.vector_norm(p.flatten(1), dim=1) for p in pieces], dim=1)
 
-        return norms([new - old for old, new in zip(before, after, strict=True)]) / norms(before)
+        size = norms(before)
+        moved = norms([new - old for old, new in zip(before, after, strict=True)])
+        return torch.where(size == 0, torch.nan, moved / size)
 
-    @contextmanager
-    def _randomness(self) -> Iterator[None]:
-        """Dropout and the like draw from the runs' seed and the step; a stack of such a model has one seed."""
-        if not self._may_draw:
-            yield
-            return
-        cuda = [self.plan.device] if self.plan.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda):
-            torch.manual_seed((int(self.seeds[0]) << 32) + self.step)
-            yield
-
-    def _evaluated(self) -> list[Tensor]:
-        """The parameters to evaluate and to keep: where the gradients are taken, unless the rule says otherwise."""
+    def _evaluated(self) -> Tensors:
+        """The tensors to evaluate and to keep: where the gradients are taken, unless the rule says otherwise."""
         rule = self.plan.rule
-        return self._params if rule.evaluated is None else rule.evaluated(self._params, self.state)
+        if rule.evaluated is None:
+            return self._tensors(self._pieces(self._params))
+        tensors = self._tensors(self._pieces(rule.evaluated(self._params, self.state)))
+        return self._copies.with_statistics(tensors, self._data["train"][0], step=self.step)
 
-    @torch.no_grad()
     def _evaluate(self) -> None:
-        measures = {"loss": self.plan.task.loss, **self.plan.task.metrics}
-        tensors = self._tensors(self._pieces(self._evaluated()))
-        training = self._model.training
-        self._model.eval()
-        found: dict[str, dict[str, np.ndarray]] = {}
-        for split, data in self._data.items():
-            inputs, targets = (tensor[: self.plan.eval_examples] for tensor in data)
-            total = {name: torch.zeros(len(self.seeds), dtype=torch.float64) for name in measures}
-            for x, y in zip(inputs.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True):
-                outputs = self._forward(tensors, x, True)
-                for name, measure in measures.items():
-                    total[name] += vmap(measure, in_dims=(0, None))(outputs, y).cpu().double() * len(x)
-            found[split] = {name: (value / len(inputs)).numpy() for name, value in total.items()}
-        self._model.train(training)
+        plan, tensors = self.plan, self._evaluated()
+        found = {
+            split: self._copies.evaluate(tensors, data, examples=plan.eval_examples, step=self.step)
+            for split, data in self._data.items()
+        }
         self._evaluations.append((self.step, found))
-        if self._plateau is not None and self.plan.feedback is not None:
-            self._plateau = self.plan.feedback.update(self._plateau, found["validation"]["loss"])
+        if self._plateau is not None and plan.feedback is not None:
+            self._plateau = plan.feedback.update(self._plateau, found["validation"]["loss"])
 
     def records(self) -> Sweep:
         """All that was recorded so far. The evaluations may be none if the stack was stopped before the first."""
-        plan, done = self.plan, self.step
+        plan, done, kept = self.plan, self.step, self._evaluated()
         schedule = plan.schedule if plan.feedback is None else plan.feedback
 
         def evaluated(split: str, name: str) -> np.ndarray:
@@ -256,13 +231,15 @@ class Stack:
                 "batch_size": plan.batch_size,
                 "dtype": str(plan.dtype).removeprefix("torch."),
                 "device": plan.device.type,
-                "engine": self.engine,
+                "engine": self.engine + (", one run at a time" if plan.task.stacking == "loop" else ""),
                 "versions": {"torch": torch.__version__, "numpy": np.__version__},
             },
-            parameters={
-                name: t.detach().cpu().clone() for name, t in self._tensors(self._pieces(self._evaluated())).items()
-            },
+            parameters={name: kept[name].detach().cpu().clone() for name in self._all_names},
         )
+
+
+def _chosen(tree: Any, rows: Tensor) -> Any:
+    return tree_map(lambda tensor: tensor[rows], tree)
 
 
 @contextmanager

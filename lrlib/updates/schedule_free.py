@@ -19,6 +19,8 @@ def schedule_free_sgd(*, momentum: float = 0.9, weight_decay: float = 0.0) -> Up
 
     where η̂ is the largest rate so far and the sum runs over all updates; at a constant rate c = 1 / (step + 1), the
     plain average. The loss is evaluated at x, and x is what a run keeps (``evaluated``). Warm-up is a schedule of η.
+    The running statistics of batch normalization belong to y; :func:`lrlib.training.sweep` forms those of x by a pass
+    over training examples before it evaluates, and a loop of one's own must do so, too.
 
     Args:
         momentum: β in (0, 1): how near to the average the gradient is taken.
