@@ -26,6 +26,7 @@ from lrlib.evidence.comparison import Arm, Comparison, Tried, arm, compare
 from lrlib.evidence.findings import VERDICTS, Finding, verdict_of
 from lrlib.evidence.gluing import glue
 from lrlib.evidence.intervals import (
+    SCALES,
     Interval,
     difference,
     exact,
@@ -41,6 +42,7 @@ from lrlib.evidence.tuning import Tuning, tune
 
 __all__ = [
     "CLAIMS",
+    "SCALES",
     "VERDICTS",
     "Arm",
     "Check",

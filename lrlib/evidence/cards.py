@@ -20,13 +20,17 @@ VERDICT_MARKS: dict[Verdict, str] = {
 _WIDTH, _HEIGHT, _MARGIN = 190, 30, 10
 
 
-def card(finding: Finding) -> str:
-    """The claim in the article's words, its verdict, and each check with its picture and its numbers."""
+def card(finding: Finding, *, anchor: bool = True) -> str:
+    """The claim in the article's words, its verdict, and each check with its picture and its numbers.
+
+    With ``anchor`` the card can be linked to as ``#finding-c07``: right on the page that makes the finding.
+    """
+    name = f' id="finding-{finding.claim.lower()}"' if anchor else ""
     verdict = finding.verdict
     detail = f" {escape(finding.detail)}" if finding.detail else ""
     checks = "".join(_row(check) for check in finding.checks)
     return (
-        f'<div class="finding" data-verdict="{verdict}">'
+        f'<div class="finding"{name} data-verdict="{verdict}">'
         f"<blockquote><p><strong>{finding.claim}</strong> {escape(finding.quoted.text)}</p></blockquote>"
         f'<p class="finding-verdict"><strong>{VERDICT_MARKS[verdict]} {verdict.capitalize()}</strong>{detail}</p>'
         f"<ul>{checks}</ul><p><small>{escape(finding.where)}</small></p></div>"
@@ -99,7 +103,7 @@ def picture(check: Check) -> str:
             parts.append(
                 f'<text x="{at(x):g}" y="28" font-size="9" text-anchor="middle" fill="currentColor">{_short(x)}</text>'
             )
-    title = escape(f"{estimate}; asked for: {region}: {check.outcome}", quote=True)
+    title = escape(f"{estimate!s}; asked for: {region}: {check.outcome}", quote=True)
     return (
         f'<svg class="finding-picture" role="img" aria-label="{title}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'width="{_WIDTH}" height="{_HEIGHT}">{"".join(parts)}</svg>'

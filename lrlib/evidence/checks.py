@@ -80,6 +80,8 @@ class Check:
         region: where it must lie for the statement to be supported.
         on: the task and what the seeds vary, such as ``"digits MLP, batches of 8, 12 seeds"``.
         side: ``"supports"`` the claim, or ``"limits"`` it: shows where it stops.
+        when: of a limiting check, the condition under which the claim holds if this is supported; it goes on from
+            "holds when".
     """
 
     statement: str
@@ -87,6 +89,7 @@ class Check:
     region: Region
     on: str
     side: Side
+    when: str = ""
 
     def __post_init__(self) -> None:
         text = _check_text("statement", self.statement)
@@ -103,7 +106,10 @@ class Check:
             _check.fail("region", f"bounded by numbers > 0 for a {self.estimate.scale}", str(self.region))
         if self.estimate.scale == "share" and not all(0 <= bound <= 1 for bound in bounds):
             _check.fail("region", "bounded by numbers from 0 to 1 for a share", str(self.region))
-        _check.choice("side", self.side, ("supports", "limits"))
+        if _check.choice("side", self.side, ("supports", "limits")) == "limits":
+            _check_text("when", self.when)
+        elif self.when:
+            _check.fail("when", "empty for a check that supports the claim", self.when)
 
     @property
     def outcome(self) -> Outcome:
@@ -111,7 +117,7 @@ class Check:
         return self.region.outcome(self.estimate)
 
     def __str__(self) -> str:
-        numbers = f"{self.estimate}; asked for: {self.region}"
+        numbers = f"{self.estimate!s}; asked for: {self.region}"
         return f"{MARKS[self.outcome]} {self.outcome} ({self.side} the claim): {self.statement} [{self.on}] {numbers}"
 
 
@@ -126,9 +132,16 @@ def supports(statement: str, estimate: Interval, region: Region, *, on: str) -> 
     return Check(statement, estimate, region, on, "supports")
 
 
-def limits(statement: str, estimate: Interval, region: Region, *, on: str) -> Check:
-    """A check that shows, if it is supported, where the claim stops: "with clean labels decay brings nothing"."""
-    return Check(statement, estimate, region, on, "limits")
+def limits(statement: str, estimate: Interval, region: Region, *, on: str, when: str) -> Check:
+    """A check that shows, if it is supported, where the claim stops, and ``when`` it holds, seen from there.
+
+    >>> from lrlib.evidence import ratio, within
+    >>> clean = ratio([0.99, 1.02, 1.0], [1.0, 1.01, 1.01], of="training loss")
+    >>> text = "with clean labels decay changes the loss by less than 5 %"
+    >>> limits(text, clean, within(0.95, 1.05), on="a toy, 3 seeds", when="gradient noise is left").outcome
+    'supported'
+    """
+    return Check(statement, estimate, region, on, "limits", when)
 
 
 def _check_text(name: str, value: object) -> str:

@@ -1,6 +1,6 @@
 """One protocol for comparisons: each arm at its own best learning rate, chosen on some seeds, reported on others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,8 @@ from lrlib.evidence.measures import Measure, TaskOrMaker, check_task, losses_of,
 from lrlib.evidence.search import as_grid, score, search
 from lrlib.evidence.table import Table
 from lrlib.training import Sweep
+
+Name = Hashable  # a text, or a number such as a momentum
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Tried:
         sweeps: the confirmation runs themselves, one sweep, or one a seed where the task depends on the seed.
     """
 
-    name: str
+    name: Name
     rates: np.ndarray
     tuning: np.ndarray
     rate: float
@@ -82,18 +84,20 @@ class Tried:
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison(Mapping[str, Tried]):
+class Comparison(Mapping[Name, Tried]):
     """Arms at their own best rates, on seeds that had no part in the choice; ``result["linear"]`` is an arm.
 
     ``protocol`` says in words what was done.
     """
 
-    arms: Mapping[str, Tried]
+    arms: Mapping[Name, Tried]
     measure: Measure
     protocol: str
 
-    def __getitem__(self, name: str) -> Tried:
-        return self.arms[_check.choice("arm", name, tuple(self.arms))]
+    def __getitem__(self, name: Name) -> Tried:
+        if name not in self.arms:
+            _check.fail("arm", "one of " + ", ".join(map(repr, self.arms)), name)
+        return self.arms[name]
 
     def __iter__(self) -> Any:
         return iter(self.arms)
@@ -101,7 +105,7 @@ class Comparison(Mapping[str, Tried]):
     def __len__(self) -> int:
         return len(self.arms)
 
-    def ratio(self, a: str, b: str, *, measure: Measure | None = None) -> Interval:
+    def ratio(self, a: Name, b: Name, *, measure: Measure | None = None) -> Interval:
         """How many times as large arm ``a``'s measure is as arm ``b``'s, seed by seed; below 1, ``a`` is better.
 
         If a confirmation run diverged, nothing is known of the ratio: the interval has no end, and decides nothing.
@@ -113,14 +117,14 @@ class Comparison(Mapping[str, Tried]):
         middle = {(True, False): np.inf, (False, True): 0.0, (True, True): np.nan}[ruined]
         return Interval(middle, 0.0, np.inf, len(first), "ratio", of)
 
-    def difference(self, a: str, b: str, *, measure: Measure | None = None) -> Interval:
+    def difference(self, a: Name, b: Name, *, measure: Measure | None = None) -> Interval:
         """Arm ``a``'s measure less arm ``b``'s, seed by seed; for errors, which may be zero."""
         (first, second), of = self._pair(a, b, measure)
         if np.isfinite([first, second]).all():
             return intervals.difference(first, second, of=of)
         return Interval(np.nan, -np.inf, np.inf, len(first), "difference", of)
 
-    def value(self, name: str, *, measure: Measure | None = None) -> Interval:
+    def value(self, name: Name, *, measure: Measure | None = None) -> Interval:
         """An arm's own measure: the geometric mean of a loss, the mean of an error."""
         (values, _), of = self._pair(name, name, measure)
         if not np.isfinite(values).all():
@@ -128,21 +132,21 @@ class Comparison(Mapping[str, Tried]):
         make = intervals.geometric if values.min() > 0 and "error" not in of else intervals.interval
         return make(values, of=of)
 
-    def table(self, reference: str | None = None) -> Table:
+    def table(self, reference: Name | None = None) -> Table:
         """A row an arm: the rate chosen, the measure, and its ratio to the arm ``reference`` (the first, if None)."""
         base = next(iter(self.arms)) if reference is None else self[reference].name
         of = words(self.measure)
         rows = [["arm", "rate", f"{of} [95 % interval]", f"ratio to {base}"]]
         for name, tried in self.arms.items():
             against = "1" if name == base else f"{self._against(name, base):.2f}"
-            rows.append([name, f"{tried.rate:.3g}", f"{self.value(name):.3g}", against])
+            rows.append([str(name), f"{tried.rate:.3g}", f"{self.value(name):.3g}", against])
         return Table(rows, note=self.protocol)
 
-    def _against(self, name: str, base: str) -> Interval:
+    def _against(self, name: Name, base: Name) -> Interval:
         positive = min(self[name].confirmed.min(), self[base].confirmed.min()) > 0
         return self.ratio(name, base) if positive else self.difference(name, base)
 
-    def _pair(self, a: str, b: str, measure: Measure | None) -> tuple[list[np.ndarray], str]:
+    def _pair(self, a: Name, b: Name, measure: Measure | None) -> tuple[list[np.ndarray], str]:
         if measure is None:
             return [self[a].confirmed, self[b].confirmed], words(self.measure)
         return [self[a].values(measure), self[b].values(measure)], words(measure)
@@ -154,7 +158,7 @@ class Comparison(Mapping[str, Tried]):
 
 def compare(
     task: TaskOrMaker,
-    arms: Mapping[str, Arm],
+    arms: Mapping[Name, Arm],
     *,
     tuning_seeds: Sequence[int] = range(5),
     confirmation_seeds: Sequence[int] = range(100, 112),
@@ -206,7 +210,7 @@ def compare(
 
 
 def _try(
-    name: str,
+    name: Name,
     one: Arm,
     task: TaskOrMaker,
     tuning: Sequence[int],
@@ -232,8 +236,8 @@ def _try(
 
 def _protocol(
     task: TaskOrMaker,
-    arms: Mapping[str, Arm],
-    tried: Mapping[str, Tried],
+    arms: Mapping[Name, Arm],
+    tried: Mapping[Name, Tried],
     tuning: Sequence[int],
     fresh: Sequence[int],
     measure: Measure,

@@ -50,17 +50,18 @@ class Finding:
         claim: its number, a key of :data:`~lrlib.evidence.CLAIMS`, which holds the article's sentence.
         checks: what :func:`supports` and :func:`limits` make; the one that says most comes first.
         where: the budget, the data and the seeds, and what the seeds vary.
-        when: the condition, in words; needed where there are limiting checks, which test it, and shown if they do.
         instead: what is true instead; needed if a supporting check was contradicted.
 
+    The condition of ``"holds when"`` is not written here: it is put together from the limiting checks, each of which
+    says its own; where one is undecided, so is its condition.
+
     Raises:
-        ValueError: for an unknown claim, for no supporting check, and for a text that is missing or has no use.
+        ValueError: for an unknown claim, for no supporting check, and for a text that is missing.
     """
 
     claim: str
     checks: Sequence[Check]
     where: str
-    when: str = ""
     instead: str = ""
 
     def __post_init__(self) -> None:
@@ -73,11 +74,6 @@ class Finding:
             _check.fail("checks", "different statements", [check.statement for check in self.checks])
         if not self.where.strip():
             _check.fail("where", "the budget, the data and the seeds", self.where)
-        limited = any(check.side == "limits" for check in self.checks)
-        if limited and not self.when.strip():
-            _check.fail("when", "the condition that the limiting checks test", self.when)
-        if self.when and not limited:
-            _check.fail("when", "empty where no limiting check tests it", self.when)
         if self.verdict == "does not hold as stated" and not self.instead.strip():
             _check.fail("instead", f"what is true instead, since {self._outcomes('contradicted')}", self.instead)
 
@@ -93,8 +89,16 @@ class Finding:
 
     @property
     def detail(self) -> str:
-        """The text that goes with the verdict: the condition, or what is true instead."""
-        return {"holds when": self.when, "does not hold as stated": self.instead}.get(self.verdict, "")
+        """The text that goes with the verdict: the conditions, those left undecided named as such, or what is true."""
+        limiting = [check for check in self.checks if check.side == "limits"]
+        found, open_ = (
+            list(dict.fromkeys(check.when for check in limiting if check.outcome == outcome))
+            for outcome in ("supported", "undecided")
+        )
+        conditions = ", and ".join(found)
+        if left := [when for when in open_ if when not in found]:  # noise must not shorten the list of conditions
+            conditions += "; not decided here: whether also when " + ", or when ".join(left)
+        return {"holds when": conditions, "does not hold as stated": self.instead}.get(self.verdict, "")
 
     def expect(self, verdict: Verdict) -> Self:
         """Return the finding if its verdict is the one that the page's prose was written for, else raise.
@@ -117,13 +121,14 @@ class Finding:
                 "statement": check.statement,
                 "on": check.on,
                 "side": check.side,
+                "when": check.when,
                 "estimate": {**vars(check.estimate), **_numbers(check.estimate, "estimate", "low", "high")},
                 "region": {"complement": check.region.complement, **_numbers(check.region, "low", "high")},
                 "outcome": check.outcome,
             }
             for check in self.checks
         ]
-        texts = {name: getattr(self, name) for name in ("claim", "where", "when", "instead", "verdict")}
+        texts = {name: getattr(self, name) for name in ("claim", "where", "instead", "verdict", "detail")}
         return {**texts, "sentence": self.quoted.text, "checks": checks}
 
     @classmethod
@@ -136,10 +141,11 @@ class Finding:
                 Region(complement=item["region"]["complement"], **_floats(item["region"], "low", "high")),
                 item["on"],
                 item["side"],
+                item["when"],
             )
             for item in data["checks"]
         ]
-        return cls(data["claim"], checks, where=data["where"], when=data["when"], instead=data["instead"])
+        return cls(data["claim"], checks, where=data["where"], instead=data["instead"])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         from lrlib.evidence.cards import card

@@ -19,7 +19,7 @@ SCALES = {
     "ratio": "ratio",
     "difference": "difference",
     "share": "share",
-    "percent": "change in %",
+    "percent": "change, %",
 }
 LOGARITHMIC = ("geometric", "ratio")
 Values = Sequence[float] | np.ndarray
@@ -66,6 +66,8 @@ class Interval:
     @property
     def words(self) -> str:
         """The scale and what was measured, such as ``"ratio of validation loss"``."""
+        if self.scale == "percent":
+            return f"change of {self.of}, %" if self.of else "change, %"
         name = "value" if self.exact and self.scale in ("value", "geometric") else SCALES[self.scale]
         return f"{name} of {self.of}" if self.of else name
 
@@ -195,7 +197,8 @@ def _student(values: np.ndarray, scale: str, of: str, *, resolution: float = 1.0
     places = forward(values)
     half = float(t.ppf(0.975, len(places) - 1)) * places.std(ddof=1) / math.sqrt(len(places)) + math.log(resolution)
     middle = float(places.mean())
-    return Interval(*(float(back(middle + d)) for d in (0, -half, half)), len(places), scale, of)
+    estimate, low, high = (float(back(middle + d)) for d in (0, -half, half))
+    return Interval(estimate, low, high, len(places), scale, of)
 
 
 def _axis(scale: str) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
