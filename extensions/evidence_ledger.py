@@ -94,8 +94,15 @@ def _tested(env: BuildEnvironment) -> dict[str, list[tuple[str, Finding]]]:
 def overview_html(found: dict[str, list[tuple[str, Finding]]], link) -> str:
     """Return the table of all claims; ``link(docname, claim)`` is the link to where a finding is made."""
     rows = "".join(_rows(CLAIMS[claim], findings, link) for claim, findings in found.items())
+    tested = sum(bool(findings) for findings in found.values())
+    times = Counter(finding.verdict for findings in found.values() for _, finding in findings)
+    counts = ", ".join(f"{times[verdict]} {verdict}" for verdict in VERDICT_MARKS if times[verdict])
+    verdicts = f", with {times.total()} verdicts: {counts}" if counts else ""
     head = "<tr><th>The article says</th><th>Verdict</th><th>The figure that says most</th></tr>"
-    return f'<table class="table evidence-overview"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+    summary = (
+        f"<p>{tested} of {len(found)} claims are tested so far{verdicts}. A claim may be tested on several pages.</p>"
+    )
+    return f'{summary}<table class="table evidence-overview"><thead>{head}</thead><tbody>{rows}</tbody></table>'
 
 
 def _rows(claim: Claim, findings: list[tuple[str, Finding]], link) -> str:

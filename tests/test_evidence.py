@@ -211,7 +211,7 @@ def test_a_finding_survives_json():
 def test_the_card_is_escaped_and_says_everything_in_words():
     bad = finding(replace(check("contradicted"), statement="a < b at every rate"), instead="b < a")
     html = card(bad)
-    assert "a &lt; b at every rate" in html
+    assert "A &lt; b at every rate" in html
     assert "b &lt; a" in html
     assert escape(CLAIMS["C17"].text) in html
     for word in ("✗ contradicted", "Does not hold as stated", "ratio of validation loss, 12 runs", "at least 1.1"):

@@ -7,7 +7,6 @@ from scipy.special import ndtri
 
 from lrlib import schedules, tasks, training, updates
 from lrlib.evidence import arm, compare, rates_around, ratio, tune
-from lrlib.evidence.measures import measured
 from lrlib.evidence.search import EXTENSIONS, as_grid, refine, score, search
 
 BOWL = tasks.noisy_quadratic([1.0, 4.0], noise=0)
@@ -136,7 +135,7 @@ def test_fresh_seeds_cover_the_truth_and_the_seeds_that_chose_do_not(monkeypatch
         protocol += fresh.low <= 1 <= fresh.high
         naive += same.low <= 1 <= same.high
     assert protocol >= 0.91 * trials  # 95 % is what it should be; three standard errors are 4 %
-    assert naive <= 0.7 * trials
+    assert naive <= 0.8 * trials
 
 
 def test_a_task_may_depend_on_the_seed():

@@ -27,7 +27,7 @@ def card(finding: Finding, *, anchor: bool = True) -> str:
     """
     name = f' id="finding-{finding.claim.lower()}"' if anchor else ""
     verdict = finding.verdict
-    detail = f" {escape(finding.detail)}" if finding.detail else ""
+    detail = f" {escape(finding.detail.rstrip('.'))}." if finding.detail else ""
     checks = "".join(_row(check) for check in finding.checks)
     return (
         f'<div class="finding"{name} data-verdict="{verdict}">'
@@ -38,11 +38,12 @@ def card(finding: Finding, *, anchor: bool = True) -> str:
 
 
 def _row(check: Check) -> str:
-    side = "for the claim" if check.side == "supports" else "limit of the claim"
+    side = "for the claim" if check.side == "supports" else "a limit of the claim"
+    statement = escape(check.statement[0].upper() + check.statement[1:])
     return (
-        f'<li><span class="finding-outcome">{MARKS[check.outcome]} {check.outcome}</span> '
-        f"<small>({side})</small> {escape(check.statement)}. <small>{escape(check.on)}</small><br>"
-        f"{picture(check)} <small>{numbers(check.estimate)}; asked for: {check.region}</small></li>"
+        f"<li>{picture(check)}<div><strong>{MARKS[check.outcome]} {check.outcome}</strong>, {side}: {statement}. "
+        f"<small>{escape(check.on)}</small><br>"
+        f"<small>{numbers(check.estimate)}; asked for: {check.region}</small></div></li>"
     )
 
 

@@ -38,10 +38,10 @@ class Region:
 
     def __str__(self) -> str:
         if self.complement:
-            return f"at most {self.low:.4g} or at least {self.high:.4g}"
+            return f"at most {self.low:.3g} or at least {self.high:.3g}"
         if math.isinf(self.high):
-            return f"at least {self.low:.4g}"
-        return f"at most {self.high:.4g}" if math.isinf(self.low) else f"within {self.low:.4g} and {self.high:.4g}"
+            return f"at least {self.low:.3g}"
+        return f"at most {self.high:.3g}" if math.isinf(self.low) else f"between {self.low:.3g} and {self.high:.3g}"
 
 
 def at_least(bound: float) -> Region:
