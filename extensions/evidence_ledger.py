@@ -114,7 +114,7 @@ def _rows(claim: Claim, findings: list[tuple[str, Finding]], link) -> str:
     for docname, finding in findings:
         check = next(check for check in finding.checks if check.side == "supports")
         verdict = f"<strong>{VERDICT_MARKS[finding.verdict]} {finding.verdict.capitalize()}</strong>"
-        where = f"<small>in {link(docname, claim.id)}</small>"
+        where = f"<small>{html.escape(finding.detail)}</small> <small>({link(docname, claim.id)})</small>"
         figure = f"{picture(check)}<br>{numbers(check.estimate)}<br><small>{html.escape(check.on)}</small>"
         rows += f'<tr data-verdict="{finding.verdict}">{first}<td>{verdict}<br>{where}</td><td>{figure}</td></tr>'
         first = ""
