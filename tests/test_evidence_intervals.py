@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrlib.evidence import Interval, difference, exact, geometric, interval, ratio, share, share_difference
+from lrlib.evidence import Interval, difference, exact, geometric, glue, interval, ratio, share, share_difference
 
 A, B = np.array([1.0, 4.0, 2.0, 8.0]), np.array([2.0, 3.0, 4.0, 5.0])
 
@@ -95,3 +95,21 @@ def test_what_would_mislead_is_refused(call, message):
 def test_unknown_has_no_ends():
     nothing = Interval(math.nan, 0.0, math.inf, 5, "ratio")
     assert "nan" in str(nothing)
+
+
+def test_glue_puts_an_interval_down_in_three_parts_and_shows_nothing(monkeypatch):
+    put = {}
+    monkeypatch.setattr("myst_nb.glue", lambda name, value, display: put.update({name: (value, display)}))
+    found = ratio(A, B).percent
+    glue("gain", found)
+    glue("steps", np.float32(500))
+    glue("who", "linear")
+    assert put == {
+        "gain": (found.estimate, False),
+        "gain-low": (found.low, False),
+        "gain-high": (found.high, False),
+        "steps": (500.0, False),
+        "who": ("linear", False),
+    }
+    with pytest.raises(TypeError, match="name must be a text"):
+        glue(1, 2)
