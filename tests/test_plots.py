@@ -124,3 +124,24 @@ def test_descend_follows_torch_and_names_bad_input():
     }.items():
         with pytest.raises((ValueError, TypeError), match=f"^{name} must be"):
             training.descend(**({"surface": surface, "learning_rates": [0.1], "steps": 2} | {name: value}))
+
+
+def test_plot_intervals_is_drawn_on_the_scale_that_it_is_given():
+    from lrlib.evidence import at_most, interval, ratio
+
+    gain, loss = ratio([0.8, 0.9, 0.7], [1.0, 1.1, 1.0], of="loss"), ratio([1.2, 1.1, 1.3], [1.0, 1.1, 1.0], of="loss")
+    ax = plots.plot_intervals({"linear": gain, "step": loss}, region=at_most(0.95))
+    assert ax.get_xscale() == "log"
+    assert ax.get_xlabel() == "ratio of loss"
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["linear", "step"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first row is on top
+    drawn = [tuple(line.get_xdata()) for line in ax.lines]
+    assert (gain.low, gain.high) in drawn
+    assert (loss.low, loss.high) in drawn
+    both = plots.plot_intervals({"linear": {"validation": gain.percent, "training": loss.percent}})
+    assert both.get_xscale() == "linear"
+    assert [text.get_text() for text in both.get_legend().get_texts()] == ["validation", "training"]
+    with pytest.raises(ValueError, match="rows must be intervals on one scale"):
+        plots.plot_intervals({"a": gain, "b": interval([1.0, 2.0])})
+    with pytest.raises(TypeError, match="rows must be Intervals by label"):
+        plots.plot_intervals({"a": 1.0})

@@ -1,5 +1,6 @@
 """What holds for the repository as a whole: floors, sizes, notebooks, table of contents, citations, no network."""
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -125,17 +126,22 @@ def test_every_citation_is_in_the_bibliography(path: Path) -> None:
     assert keys <= set(bibliography())
 
 
-def test_every_finding_is_pasted_into_the_ledger() -> None:
-    code = [
-        cell.source
-        for path in NOTEBOOKS
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "code" and "Finding(" in cell.source
-    ]
-    glued = [key for source in code for key in re.findall(r'glue\(\s*"(ledger-[\w-]+)"', source)]
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=relative)
+def test_every_finding_is_shown_so_that_the_ledger_has_it(path: Path) -> None:
+    """A cell that makes a finding ends with its ``expect``, which shows it; the ledger collects what is shown."""
+    for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
+        if cell.cell_type == "code" and "Finding(" in cell.source:
+            last = ast.parse(cell.source).body[-1]
+            assert isinstance(last, ast.Expr), f"cell {number} shows nothing"
+            assert isinstance(last.value, ast.Call), f"cell {number} ends with no expect()"
+            assert getattr(last.value.func, "attr", "") == "expect", f"cell {number} ends with no expect()"
+            assert cell.source.count("Finding(") == 1, f"cell {number} makes more than the finding that it shows"
+
+
+def test_the_ledger_is_made_by_its_directive() -> None:
     ledger = (ROOT / "chapters" / "appendix" / "evidence_ledger.md").read_text(encoding="utf-8")
-    assert len(glued) == len(code)
-    assert sorted(glued) == sorted(re.findall(r"\{glue\} (ledger-[\w-]+)", ledger))
+    assert ledger.count("```{evidence-ledger}") == 1
+    assert "{glue}" not in ledger
 
 
 def test_configuration_needs_no_network() -> None:
