@@ -16,7 +16,6 @@ from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_map
 
 from lrlib.models.draws import generators
-
 from lrlib.streams import stream_key
 
 Parameters = Mapping[str, Tensor]
