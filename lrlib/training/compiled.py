@@ -2,15 +2,15 @@
 
 import importlib.util
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lrlib.compiler import Program, UnsupportedOperation, compile_step, is_compiled
+from lrlib.compiler import Program, compile_step, is_compiled
 from lrlib.compiler.identity import identity
 from lrlib.models import initial_parameters
 from lrlib.tasks import Task, augment_batch, training_step
@@ -22,6 +22,7 @@ class Compilation:
     """One training step on its way to machine code: ``ready``, or made so by ``program()``, on any thread.
 
     Everything that draws random numbers is done when this is made, so nothing but the compiler runs on that thread.
+    Once there is a program, nothing of the task's data is held.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Compilation:
             "rows": torch.arange(batch_size),
         }
         recorded = ("loss", "grad_norm", *(["update_ratio"] if record_updates else []))
-        self._request: dict[str, Any] = {
+        self._request: dict[str, Any] | None = {
             "step": step,
             "inputs": examples,
             "outputs": (*recorded, "params", *names),
@@ -60,11 +61,18 @@ class Compilation:
         }
         self._program: Program | None = None
         self._busy = threading.Lock()
+        self._task, self._rest = weakref.ref(task), (rule, batch_size, dtype, record_updates)
+
+    def fits(self, plan: Plan) -> bool:
+        """Whether this is the compilation of the plan's step."""
+        rest = (plan.rule, plan.batch_size, plan.dtype, plan.record_updates)
+        return self._task() is plan.task and self._rest == rest
 
     @property
     def ready(self) -> bool:
         """Whether ``program()`` takes next to no time: it was made before, here or elsewhere on this machine."""
-        return self._program is not None or (not self._busy.locked() and is_compiled(**self._request))
+        request = self._request
+        return request is None or (not self._busy.locked() and is_compiled(**request))
 
     def program(self) -> Program:
         """The compiled step.
@@ -73,25 +81,30 @@ class Compilation:
             UnsupportedOperation: the step uses an operation that the compiler does not know.
         """
         with self._busy:
-            if self._program is None:
+            if self._request is not None:
                 self._program = compile_step(**self._request)
+                self._request = None
+            assert self._program is not None
             return self._program
 
 
-@lru_cache(maxsize=64)
-def _compilation(
-    task: Task, rule: UpdateRule, batch_size: int, dtype: torch.dtype, record_updates: bool
-) -> Compilation:
-    return Compilation(task, rule, batch_size=batch_size, dtype=dtype, record_updates=record_updates)
-
-
 def compilation(plan: Plan) -> Compilation:
-    """The compilation of a plan's step, the same for the same task, rule, batch size and dtype."""
-    return _compilation(plan.task, plan.rule, plan.batch_size, plan.dtype, plan.record_updates)
+    """What there is to compile for a plan: made anew each time, since functions may change what they compute.
+
+    What :mod:`lrlib.compiler.identity` can name is traced once on a machine all the same. All else, such as a function
+    of a notebook, is traced each time, and only the C compiler is spared where the traced program was met before.
+    """
+    return Compilation(
+        plan.task,
+        plan.rule,
+        batch_size=plan.batch_size,
+        dtype=plan.dtype,
+        record_updates=plan.record_updates,
+    )
 
 
-def obstacle(plan: Plan, *, compiling: bool = True) -> str | None:
-    """Why ``plan`` cannot be compiled, or ``None`` if it can, as far as one knows without ``compiling``."""
+def obstacle(plan: Plan, model: nn.Module) -> str | None:
+    """Why ``plan``, for models like this one, cannot be compiled; ``None`` if it can, as far as one sees beforehand."""
     if importlib.util.find_spec("ziglang") is None:
         return "the package ziglang is not installed"
     if plan.device.type != "cpu":
@@ -100,13 +113,10 @@ def obstacle(plan: Plan, *, compiling: bool = True) -> str | None:
         return "clip_norm is for the torch engine"
     if not plan.rule.traceable:
         return f"the rule {plan.rule.name} cannot be traced"
-    if any(True for _ in initial_parameters(plan.task.model, seed=0).buffers()):
+    if not plan.rule.elementwise:
+        return f"the rule {plan.rule.name} looks at whole tensors"
+    if any(True for _ in model.buffers()):
         return "the model keeps buffers"
-    try:
-        if compiling:
-            compilation(plan).program()
-    except UnsupportedOperation as error:
-        return str(error)
     return None
 
 
@@ -122,9 +132,9 @@ class CompiledStack(Stack):
 
     engine = "compiled"
 
-    def __init__(self, plan: Plan, *, learning_rates: np.ndarray, seeds: np.ndarray) -> None:
+    def __init__(self, plan: Plan, *, learning_rates: np.ndarray, seeds: np.ndarray, program: Program) -> None:
         super().__init__(plan, learning_rates=learning_rates, seeds=seeds)
-        self._compiled = compilation(plan).program()
+        self._compiled = program
         rows = self._params[0]
         self._carried: list[dict[str, Any]] = [
             {"params": rows[k : k + 1], **named_tensors(plan.rule.init([rows[k : k + 1]]))} for k in range(len(seeds))

@@ -1,8 +1,8 @@
 """Descents on a test surface, every point kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,18 +10,26 @@ from torch import Tensor
 from torch.func import grad
 
 from lrlib import _check
-from lrlib.compiler import Program, compile_step
+from lrlib.compiler import Program, compile_step, is_compiled
+from lrlib.compiler.identity import identity
 from lrlib.surfaces import Surface
 from lrlib.updates import State, UpdateRule, named_tensors, nested_tensors, sgd
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Where each run went: ``points`` (runs, steps + 1, dimension), the ``loss`` there (runs, steps + 1), its rate."""
+    """Where each run went: ``points`` (runs, steps + 1, dimension), the ``loss`` there (runs, steps + 1), its rate.
+
+    ``provenance`` tells the engine, and why it was torch where nobody asked for it.
+    """
 
     points: np.ndarray
     loss: np.ndarray
     learning_rates: np.ndarray
+    provenance: dict[str, str | None] = field(default_factory=dict)
+
+
+COMPILE_FROM = 10_000  # steps from which compiling one pays for itself, for up to a few hundred runs
 
 
 def descend(
@@ -33,13 +41,14 @@ def descend(
     start: Sequence[float] | np.ndarray | None = None,
     gradient_noise: float = 0.0,
     seed: int = 0,
-    engine: str = "torch",
+    engine: str = "auto",
 ) -> Trajectory:
     """Follow ``rule`` down ``surface`` at each rate, in float64.
 
     ``start`` is one point (dimension,) for all runs or one for each (runs, dimension); the surface's own if none is
     given. Each step adds Gaussian noise of standard deviation ``gradient_noise`` to each entry of the gradient.
-    Points that overflow are recorded as infinite or NaN. ``engine="compiled"`` pays off for hundreds of runs.
+    Points that overflow are recorded as infinite or NaN. ``engine`` is ``"torch"``, ``"compiled"`` or ``"auto"``, as in
+    :func:`lrlib.training.sweep`.
 
     >>> from lrlib import surfaces
     >>> path = descend(surfaces.quadratic([2.0]), learning_rates=[0.5, 1.1], steps=3)
@@ -59,9 +68,33 @@ def descend(
         _check.fail("start", f"finite numbers of shape {shape[1:]} or {shape}", start)
     points = torch.from_numpy(np.broadcast_to(first, shape).copy())
     noises = noise * torch.randn((steps, *shape), generator=generator, dtype=torch.float64)
-    follow = _compiled if _check.choice("engine", engine, ("torch", "compiled")) == "compiled" else _eager
-    visited, loss = follow(surface, rule, points, rates, noises)
-    return Trajectory(visited.swapaxes(0, 1), loss.T, rates.numpy())
+    program, note = _choice(surface, rule, engine, runs=len(rates), steps=steps)
+    if program is None:
+        visited, loss = _eager(surface, rule, points, rates, noises)
+    else:
+        visited, loss = _compiled(program, rule, points, rates, noises)
+    provenance = {"engine": "torch" if program is None else "compiled", "engine_note": note}
+    return Trajectory(visited.swapaxes(0, 1), loss.T, rates.numpy(), provenance)
+
+
+def _choice(
+    surface: Surface, rule: UpdateRule, engine: str, *, runs: int, steps: int
+) -> tuple[Program | None, str | None]:
+    """The compiled step, if one is wanted and can be had; else why not, if nobody asked for torch."""
+    if _check.choice("engine", engine, ("auto", "torch", "compiled")) == "torch":
+        return None, None
+    cause, reason = None, f"the rule {rule.name} cannot be traced"
+    if rule.traceable:
+        try:
+            program = _program(surface, rule, runs, only_ready=engine == "auto" and steps < COMPILE_FROM)
+            if program is not None:
+                return program, None
+            reason = f"{steps} steps are too few to compile one for"
+        except Exception as error:  # tracer, compiler, loader or disk: whatever fails here, torch can do without
+            cause, reason = error, f"{type(error).__name__}: {error}"
+    if engine == "compiled":
+        raise ValueError(f"engine must be 'auto' or 'torch' here, since {reason}, but got 'compiled'") from cause
+    return None, reason
 
 
 def _step(
@@ -90,17 +123,16 @@ def _eager(
 
 
 def _compiled(
-    surface: Surface, rule: UpdateRule, points: Tensor, rates: Tensor, noises: Tensor
+    program: Program, rule: UpdateRule, points: Tensor, rates: Tensor, noises: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
     state = named_tensors(rule.init([points]))
-    program = _program(surface, rule, len(points))
     padded = torch.cat([noises, torch.zeros_like(noises[:1])])  # one more step, for the loss at the end
     result = program.run({"points": points, **state, "rates": rates, "noise": padded})
     return result.recorded["visited"], result.recorded["loss"]
 
 
-@lru_cache(maxsize=32)
-def _program(surface: Surface, rule: UpdateRule, runs: int) -> Program:
+def _program(surface: Surface, rule: UpdateRule, runs: int, *, only_ready: bool) -> Program | None:
+    """The compiled step of so many runs; None if it were to be compiled first, and ``only_ready`` ones are wanted."""
     points = torch.zeros(runs, surface.dimension, dtype=torch.float64)
     state = rule.init([points])
     names = list(named_tensors(state))
@@ -110,5 +142,11 @@ def _program(surface: Surface, rule: UpdateRule, runs: int) -> Program:
         loss, after, new_state = _step(surface, rule, points, nested, *rest[len(names) :])
         return (loss, points, after, *named_tensors(new_state).values())
 
-    examples = {"points": points, **named_tensors(state), "rates": points[:, 0], "noise": points}
-    return compile_step(step, examples, outputs=("loss", "visited", "points", *names), per_step=("noise",))
+    request: dict[str, Any] = {
+        "step": step,
+        "inputs": {"points": points, **named_tensors(state), "rates": points[:, 0], "noise": points},
+        "outputs": ("loss", "visited", "points", *names),
+        "per_step": ("noise",),
+        "identity": identity("descent", surface.function, rule),
+    }
+    return compile_step(**request) if not only_ready or is_compiled(**request) else None

@@ -9,7 +9,9 @@ import torch
 
 from lrlib import _check, training
 from lrlib.tasks import Task
-from lrlib.training import Compilation, Run
+from lrlib.training import Run
+from lrlib.training.compiled import Compilation
+from lrlib.training.run import compilation_for
 from lrlib.widgets.controls import Choice
 from lrlib.widgets.lab import Lab
 from lrlib.widgets.packing import pack
@@ -87,7 +89,7 @@ class TrainedLab(Lab):
     def _compilation(self, settings: Mapping[str, Any]) -> Compilation | None:
         """How a run with its curves is compiled, where it can be."""
         task, plan = self._asked(settings)
-        return training.compilation_for(task, **plan, **self.curves(settings["steps"]))
+        return compilation_for(task, **plan, **self.curves(settings["steps"]))
 
     def _asked(self, settings: Mapping[str, Any]) -> tuple[Task, dict[str, Any]]:
         task = self.tasks[settings["task"]]
