@@ -110,7 +110,7 @@ def test_auto_compiles_when_there_is_enough_to_do_and_uses_what_is_there(monkeyp
     monkeypatch.setattr(api, "sources", lambda: "at rest")
     first = training.sweep(MLP, **SETTINGS).provenance
     assert first["engine"] == "torch"
-    assert first["engine_note"] == "120 updates are too few to compile a step for"
+    assert first["engine_note"] == "30 steps of 4 runs are too few to compile a step for"
     monkeypatch.setattr(training.run, "COMPILE_FROM", 100)
     assert training.sweep(MLP, **SETTINGS).provenance["engine"] == "compiled"
     monkeypatch.setattr(training.run, "COMPILE_FROM", 1000)

@@ -21,7 +21,9 @@ from lrlib.training.records import Run, Sweep, concatenate
 from lrlib.training.settings import Settings, check_horizon, check_seeds, checked_plan, checked_task, with_settings
 from lrlib.training.stack import Plan, Stack
 
-COMPILE_FROM = 2000  # updates in all from which compiling pays for itself
+# steps × (runs + 8) from which compiling pays for its second: what torch takes longer is about 60 µs for each run of a
+# small network in a step, and 500 µs for the step itself
+COMPILE_FROM = 20_000
 FULL_STACK = 8  # from so many rates on, a stack of one seed keeps the processor busy and shares its minibatches
 
 
@@ -62,13 +64,16 @@ def sweep(
 ) -> Sweep:
     """Train at every learning rate with every seed, many runs at once.
 
-    All runs of one seed start from the same weights and see the same minibatches; a run's numbers do not depend on the
-    others, so a run that diverges is a record like any other. The same call gives the same bits on the same machine.
+    All runs of one seed start from the same weights and see the same minibatches, and a run that diverges is a record
+    like any other. A run's numbers do not depend on the others: to the last bit where the step is compiled; to rounding
+    with torch, whose matrix products round otherwise in a larger stack, and at chaotic rates that difference grows.
+    The same call by the same engine gives the same bits on the same machine.
 
     Args:
         task: what to train.
         learning_rates: the rates, each above 0; with a ``schedule``, its peak (what it is multiplied by).
-        seeds: one or more; a seed alone decides initial weights, minibatches, augmentation and dropout.
+        seeds: one or more, from 0 to 2**32 - 1; a seed alone decides initial weights, minibatches, augmentation and
+            dropout.
         rule: an update rule of :mod:`lrlib.updates`; plain gradient descent if none is given.
         schedule: the shape of the rate, as a schedule of base 1; its horizon must cover ``steps``.
         feedback: a rule that lowers the rate by the validation loss, such as
@@ -76,7 +81,9 @@ def sweep(
         steps: how many updates to make.
         batch_size: examples a minibatch; ``None`` takes all (full batch).
         dtype: ``torch.float32`` or ``torch.float64``.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"auto"``. Auto is the CPU, with two exceptions: a GPU, if there is
+            one, is taken for ``engine="torch"``, and for a model of a million parameters or more with
+            ``engine="auto"``. Apple's GPUs have no float64, so that stays on the CPU.
         eval_every: evaluate on training and validation examples before the first update, then each so many updates;
             ``None``: only at the end.
         eval_examples: evaluate on the first so many examples of each part, or on all if there are fewer.
@@ -84,8 +91,12 @@ def sweep(
         record_updates: record each tensor's update-to-weight ratio at each step.
         divergence_threshold: a run counts as diverged once its loss exceeds so many times max(1, its first loss).
         threads: torch threads on the CPU, or how many compiled runs go on at once.
-        engine: ``"torch"``; ``"compiled"``, several times faster on a CPU, for tasks and rules that can be traced;
-            ``"auto"`` compiles what can be compiled where there are enough updates to pay for it.
+        engine: ``"torch"``; ``"compiled"``, several times faster on a CPU, for tasks and rules that can be traced; or
+            ``"auto"``: a compiled step that is there already, or one compiled now where steps × (runs + 8) is 20,000 or
+            more, else torch. What cannot be compiled is trained with torch, and ``provenance["engine_note"]`` says why.
+            The engines agree to rounding; where bits matter, name one. Functions of this package and of torch are
+            known by their names and numbers; any others, such as a notebook's, are traced anew at each call, and so are
+            the values they use. They must compute the same each time that they are called.
         progress: show a progress bar.
 
     Raises:
@@ -102,7 +113,7 @@ def sweep(
     checked = check_seeds("seeds", seeds)
     model = _example(task)
     plan = checked_plan(task, model=model, **settings)
-    make = _maker(plan, model, engine=settings.get("engine", "auto"), updates=len(rates) * len(checked) * plan.steps)
+    make = _maker(plan, model, engine=settings.get("engine", "auto"), runs=len(rates) * len(checked))
     alone = len(rates) >= FULL_STACK or not is_chain(model)
     split = make.func is Stack and alone and plan.device.type == "cpu"
     groups = [[seed] for seed in checked] if split else [list(checked)]
@@ -144,8 +155,7 @@ def start(
     plan = checked_plan(task, model=model, **settings)
     if compilation is not None and not compilation.fits(plan):
         _check.fail("compilation", "one for the same task, rule, batch_size, dtype and record_updates", compilation)
-    engine, updates = settings.get("engine", "auto"), len(rates) * plan.steps
-    make = _maker(plan, model, engine=engine, updates=updates, made=compilation)
+    make = _maker(plan, model, engine=settings.get("engine", "auto"), runs=len(rates), made=compilation)
     return make(learning_rates=rates, seeds=np.full(len(rates), seed))
 
 
@@ -194,7 +204,7 @@ def _example(task: Any) -> nn.Module:
     return initial_parameters(checked_task(task).model, seed=0)
 
 
-def _maker(plan: Plan, model: nn.Module, *, engine: str, updates: int, made: Compilation | None = None) -> partial[Any]:
+def _maker(plan: Plan, model: nn.Module, *, engine: str, runs: int, made: Compilation | None = None) -> partial[Any]:
     """What makes stacks of this plan: with its compiled step, or with torch and a note of the reason."""
     if engine == "torch":
         return partial(Stack, plan)
@@ -202,9 +212,9 @@ def _maker(plan: Plan, model: nn.Module, *, engine: str, updates: int, made: Com
     if reason is None:
         try:
             made = made or compilation(plan)
-            if engine == "compiled" or updates >= COMPILE_FROM or made.ready:
+            if engine == "compiled" or plan.steps * (runs + 8) >= COMPILE_FROM or made.ready:
                 return partial(CompiledStack, plan, program=made.program())
-            reason = f"{updates} updates are too few to compile a step for"
+            reason = f"{plan.steps} steps of {runs} runs are too few to compile a step for"
         except Exception as error:  # tracer, compiler, loader or disk: whatever fails here, torch can do without
             reason, cause = f"{type(error).__name__}: {error}", error
     if engine == "compiled":
