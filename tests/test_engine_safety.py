@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 import typing
 import weakref
 from functools import partial
@@ -414,6 +415,19 @@ def test_steps_compile_side_by_side_and_once_each(empty_cache, monkeypatch):
     for call in calls:
         assert training.sweep(**call, engine="compiled").provenance["engine"] == "compiled"
     assert len(made) == 4
+
+
+def test_two_compilers_run_at_once(empty_cache, monkeypatch):
+    meeting, real = threading.Barrier(2, timeout=100), building._compile
+
+    def together(*args):
+        meeting.wait()  # for the other
+        return real(*args)
+
+    monkeypatch.setattr(building, "_compile", together)
+    training.compile_ahead([{"task": MLP, "rule": rule, **SHORT} for rule in (updates.sgd(), updates.adam())])
+    assert not meeting.broken
+    assert len(list(empty_cache.glob("*.note"))) == 2
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -172,7 +172,7 @@ def compilation_for(task: Task, **settings: Unpack[Settings]) -> Compilation | N
 
 
 def compile_ahead(calls: Iterable[Mapping[str, Any]]) -> None:
-    """Compile the steps of several coming calls of :func:`sweep` side by side, one on each core.
+    """Compile the steps of several coming calls of :func:`sweep` side by side.
 
     Each call is a mapping of what will be handed to ``sweep``: its ``task`` and its settings; ``learning_rates`` and
     ``seeds`` may be among them. One step is traced here while the C compiler works on others. Steps that cannot be
@@ -196,7 +196,7 @@ def compile_ahead(calls: Iterable[Mapping[str, Any]]) -> None:
         with contextlib.suppress(Exception):
             one.program()
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
         list(pool.map(compiled, [one for one in made if one is not None]))
 
 
