@@ -9,6 +9,7 @@ from torch import nn
 
 from lrlib import schedules, tasks, training, updates
 from lrlib.compiler import api
+from lrlib.training import run
 from lrlib.training.run import compilation_for
 
 MLP = tasks.digits_mlp(hidden=(8,))
@@ -108,10 +109,13 @@ def test_auto_compiles_when_there_is_enough_to_do_and_uses_what_is_there(monkeyp
     monkeypatch.setenv("LRLIB_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(api, "_BUILT", {})
     monkeypatch.setattr(api, "sources", lambda: "at rest")
+    monkeypatch.setattr(run, "tracer_is_loaded", lambda: False)
     first = training.sweep(MLP, **SETTINGS).provenance
     assert first["engine"] == "torch"
     assert first["engine_note"] == "30 steps of 4 runs are too few to compile a step for"
-    monkeypatch.setattr(training.run, "COMPILE_FROM", 100)
+    monkeypatch.setattr(training.run, "COMPILE_FROM", 200)  # 30 × (4 + 8) = 360 < 2 × 200
+    assert training.sweep(MLP, **SETTINGS).provenance["engine"] == "torch"
+    monkeypatch.setattr(run, "tracer_is_loaded", lambda: True)
     assert training.sweep(MLP, **SETTINGS).provenance["engine"] == "compiled"
     monkeypatch.setattr(training.run, "COMPILE_FROM", 1000)
     assert training.sweep(MLP, **SETTINGS).provenance["engine"] == "compiled"

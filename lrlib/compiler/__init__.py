@@ -5,7 +5,7 @@ The rooms, in the order in which a step passes through them: ``trace`` (torch fu
 ``build`` (C compiler and cache), ``native`` (run here) and ``package`` (take to a page).
 """
 
-from lrlib.compiler.api import compile_step, export_step, is_compiled
+from lrlib.compiler.api import compile_step, export_step, is_compiled, tracer_is_loaded
 from lrlib.compiler.build import CompilerMissing, cache_directory
 from lrlib.compiler.lower import UnsupportedOperation
 from lrlib.compiler.native import Program, Result
@@ -23,4 +23,5 @@ __all__ = [
     "compile_step",
     "export_step",
     "is_compiled",
+    "tracer_is_loaded",
 ]

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -74,6 +75,11 @@ def is_compiled(
     """Whether :func:`compile_step` with these arguments has nothing left to do but to load the program."""
     name = _name(identity, _checked(step, inputs, outputs, per_step, dtype), outputs, per_step)
     return name is not None and _recalled(name, wasm=False) is not None
+
+
+def tracer_is_loaded() -> bool:
+    """Whether this process has loaded what torch traces with, which takes more than a second the first time."""
+    return "torch._dynamo" in sys.modules
 
 
 def export_step(

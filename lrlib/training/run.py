@@ -13,6 +13,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from lrlib import _check
+from lrlib.compiler import tracer_is_loaded
 from lrlib.models import initial_parameters, is_chain
 from lrlib.schedules import Schedule, scale
 from lrlib.tasks import Task
@@ -22,7 +23,7 @@ from lrlib.training.settings import Settings, check_horizon, check_seeds, checke
 from lrlib.training.stack import Plan, Stack
 
 # steps × (runs + 8) from which compiling pays for its second: what torch takes longer is about 60 µs for each run of a
-# small network in a step, and 500 µs for the step itself
+# small network in a step, and 500 µs for the step itself; twice as much where the tracer must be loaded first
 COMPILE_FROM = 20_000
 FULL_STACK = 8  # from so many rates on, a stack of one seed keeps the processor busy and shares its minibatches
 
@@ -93,7 +94,7 @@ def sweep(
         threads: torch threads on the CPU, or how many compiled runs go on at once.
         engine: ``"torch"``; ``"compiled"``, several times faster on a CPU, for tasks and rules that can be traced; or
             ``"auto"``: a compiled step that is there already, or one compiled now where steps × (runs + 8) is 20,000 or
-            more, else torch. What cannot be compiled is trained with torch, and ``provenance["engine_note"]`` says why.
+            more (40,000 where it is the first in a process), else torch. What cannot be compiled is trained with torch, and ``provenance["engine_note"]`` says why.
             The engines agree to rounding; where bits matter, name one. Functions of this package and of torch are
             known by their names and numbers; any others, such as a notebook's, are traced anew at each call, and so are
             the values they use. They must compute the same each time that they are called.
@@ -212,7 +213,8 @@ def _maker(plan: Plan, model: nn.Module, *, engine: str, runs: int, made: Compil
     if reason is None:
         try:
             made = made or compilation(plan)
-            if engine == "compiled" or plan.steps * (runs + 8) >= COMPILE_FROM or made.ready:
+            enough = plan.steps * (runs + 8) >= COMPILE_FROM * (1 if tracer_is_loaded() else 2)
+            if engine == "compiled" or enough or made.ready:
                 return partial(CompiledStack, plan, program=made.program())
             reason = f"{plan.steps} steps of {runs} runs are too few to compile a step for"
         except Exception as error:  # tracer, compiler, loader or disk: whatever fails here, torch can do without

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import grad
 
 from lrlib import _check
-from lrlib.compiler import Program, compile_step, is_compiled
+from lrlib.compiler import Program, compile_step, is_compiled, tracer_is_loaded
 from lrlib.compiler.identity import identity
 from lrlib.surfaces import Surface
 from lrlib.updates import State, UpdateRule, named_tensors, nested_tensors, sgd
@@ -29,7 +29,7 @@ class Trajectory:
     provenance: dict[str, str | None] = field(default_factory=dict)
 
 
-COMPILE_FROM = 10_000  # steps from which compiling one pays for itself, for up to a few hundred runs
+COMPILE_FROM = 10_000  # steps of some 100 µs from which compiling one pays; twice as many to load the tracer first
 
 
 def descend(
@@ -86,7 +86,8 @@ def _choice(
     cause, reason = None, f"the rule {rule.name} cannot be traced"
     if rule.traceable:
         try:
-            program = _program(surface, rule, runs, only_ready=engine == "auto" and steps < COMPILE_FROM)
+            few = steps < COMPILE_FROM * (1 if tracer_is_loaded() else 2)
+            program = _program(surface, rule, runs, only_ready=engine == "auto" and few)
             if program is not None:
                 return program, None
             reason = f"{steps} steps are too few to compile one for"
