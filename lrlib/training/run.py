@@ -94,10 +94,11 @@ def sweep(
         threads: torch threads on the CPU, or how many compiled runs go on at once.
         engine: ``"torch"``; ``"compiled"``, several times faster on a CPU, for tasks and rules that can be traced; or
             ``"auto"``: a compiled step that is there already, or one compiled now where steps × (runs + 8) is 20,000 or
-            more (40,000 where it is the first in a process), else torch. What cannot be compiled is trained with torch, and ``provenance["engine_note"]`` says why.
-            The engines agree to rounding; where bits matter, name one. Functions of this package and of torch are
-            known by their names and numbers; any others, such as a notebook's, are traced anew at each call, and so are
-            the values they use. They must compute the same each time that they are called.
+            more (40,000 where it is the first in a process), else torch. What cannot be compiled is trained with torch.
+            ``provenance["engine_note"]`` says why it was torch. The engines agree to rounding; where bits matter, name
+            one. Functions of this package and of torch are known by their names and numbers; any others, such as a
+            notebook's, are traced anew at each call, and so are the values they use. They must compute the same each
+            time that they are called.
         progress: show a progress bar.
 
     Raises:
