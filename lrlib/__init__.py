@@ -5,4 +5,8 @@ Rooms, from the ground up (a room imports only rooms below it):
 ``style``, ``plots`` · ``widgets``.
 """
 
+import time
+
+STARTED = time.time()  # before any other source of the package is read; see lrlib.compiler.identity
+
 __version__ = "0.1.0"

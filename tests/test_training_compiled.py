@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lrlib import schedules, tasks, training, updates
+from lrlib.training.run import compilation_for
 
 MLP = tasks.digits_mlp(hidden=(8,))
 SETTINGS = {"steps": 30, "batch_size": 8, "dtype": torch.float64, "seeds": [0, 1], "learning_rates": [1e-3, 0.1]}
@@ -43,11 +44,15 @@ def test_update_ratios_are_the_torch_engines():
 def test_a_compilation_is_ready_once_it_was_made():
     settings = {"batch_size": 9, "dtype": torch.float64, "steps": 5, "device": "cpu"}
     task = tasks.Task("own", lambda: nn.Linear(64, 10), MLP.train, MLP.validation, MLP.loss)
-    compilation = training.compilation_for(task, **settings)
+    compilation = compilation_for(task, **settings)
     assert not compilation.ready
     compilation.program()
-    assert training.compilation_for(task, **settings).ready
-    assert training.compilation_for(task, clip_norm=1.0, **settings) is None
+    assert compilation.ready
+    assert compilation_for(task, clip_norm=1.0, **settings) is None
+    stack = training.start(task, learning_rates=[0.1], compilation=compilation, **settings)
+    assert stack.engine == "compiled"
+    with pytest.raises(ValueError, match="compilation must be one for the same task"):
+        training.start(MLP, learning_rates=[0.1], compilation=compilation, **settings)
 
 
 def test_feedback_and_float32():
@@ -98,10 +103,14 @@ def test_what_cannot_be_compiled_is_said_and_auto_falls_back(monkeypatch, change
     assert training.sweep(task, engine="auto", **settings).provenance["engine"] == "torch"
 
 
-def test_auto_compiles_when_there_is_enough_to_do(monkeypatch):
-    assert training.sweep(MLP, engine="auto", **SETTINGS).provenance["engine"] == "torch"
-    monkeypatch.setattr(training.run, "COMPILE_FROM", 100)
-    assert training.sweep(MLP, engine="auto", **SETTINGS).provenance["engine"] == "compiled"
+def test_auto_compiles_where_there_is_enough_to_do_and_by_the_call_alone(monkeypatch):
+    few = training.sweep(MLP, **SETTINGS).provenance
+    assert few["engine"] == "torch"
+    assert few["engine_note"] == "30 steps of 4 runs are too few to compile a step for"
+    monkeypatch.setattr(training.run, "COMPILE_FROM", 360)  # 30 × (4 + 8)
+    assert training.sweep(MLP, **SETTINGS).provenance["engine"] == "compiled"
+    monkeypatch.setattr(training.run, "COMPILE_FROM", 361)  # although the program is there now
+    assert training.sweep(MLP, **SETTINGS).provenance["engine"] == "torch"
 
 
 def test_a_missing_compiler_is_said(monkeypatch):

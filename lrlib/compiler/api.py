@@ -1,5 +1,6 @@
 """The two entrances: compile a step for this machine, or export it for a page."""
 
+import contextlib
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -8,9 +9,9 @@ import torch
 from torch import Tensor
 
 from lrlib._check import fail, function
-from lrlib.compiler.build import build, recall, remember
+from lrlib.compiler.build import build, intact, recall, remember
 from lrlib.compiler.identity import sources
-from lrlib.compiler.lower import lower
+from lrlib.compiler.lower import UnsupportedOperation, lower
 from lrlib.compiler.native import Program
 from lrlib.compiler.package import Artifact
 from lrlib.compiler.ports import Port
@@ -44,7 +45,8 @@ def compile_step(
             A step with an identity is traced once on a machine, not once in each process.
 
     Raises:
-        UnsupportedOperation: the step uses an operation that has no rule; the message says which and where.
+        UnsupportedOperation: the step uses an operation that has no rule, the message says which and where; or it
+            computes something else at each call, such as by numbers from ``random``.
         CompilerMissing: the package ``ziglang`` is not installed.
         ValueError, TypeError: names or types that do not fit together.
 
@@ -106,12 +108,14 @@ def _built(
         return known
     lowered = lower(step, examples, outputs, sorted(per_step))
     text, workspace = source(lowered, wasm=wasm)
+    if identity is None and text != source(lower(step, examples, outputs, sorted(per_step)), wasm=wasm)[0]:
+        raise UnsupportedOperation("the step is not the same function each time it is called")
     built = lowered.ports, build(text, wasm=wasm), workspace
     if name:
         _BUILT[name, wasm] = built
-        if package := sources():
-            described = [dataclasses.asdict(port) | {"dtype": _short(port.dtype)} for port in lowered.ports]
-            remember(package + name, built[1], {"ports": described, "workspace": workspace}, wasm=wasm)
+        described = [dataclasses.asdict(port) | {"dtype": _short(port.dtype)} for port in lowered.ports]
+        with contextlib.suppress(OSError):  # then it is traced again in another process
+            remember(name, built[1], {"ports": described, "workspace": workspace}, wasm=wasm)
     return built
 
 
@@ -122,10 +126,9 @@ _BUILT: dict[tuple[str, bool], _Built] = {}  # in this process, by name
 def _recalled(name: str, *, wasm: bool) -> _Built | None:
     """What was built under this name, in this process or before it."""
     known = _BUILT.get((name, wasm))
-    if known and known[1].exists():
+    if known and intact(known[1]):
         return known
-    package = sources()
-    noted = recall(package + name, wasm=wasm) if package else None
+    noted = recall(name, wasm=wasm)
     if noted is None:
         return None
     path, facts = noted
@@ -137,9 +140,13 @@ def _recalled(name: str, *, wasm: bool) -> _Built | None:
 def _name(
     identity: str | None, examples: Mapping[str, Tensor], outputs: Sequence[str], per_step: Collection[str]
 ) -> str | None:
-    """All that the compiled program hangs on but for the sources of this package; None without an identity."""
-    inputs = [(name, _short(x.dtype), tuple(x.shape), x.stride()) for name, x in examples.items()]
-    return None if identity is None else repr((identity, inputs, tuple(outputs), sorted(per_step)))
+    """All that the compiled program hangs on; None without an identity, or if this package's sources have changed."""
+    package = None if identity is None else sources()
+    if package is None:
+        return None
+    inputs = [(name, _short(x.dtype), tuple(x.shape)) for name, x in examples.items()]
+    default = _short(torch.get_default_dtype())  # which a step may make numbers of
+    return package + repr((identity, default, inputs, tuple(outputs), sorted(per_step)))
 
 
 def _short(dtype: torch.dtype) -> str:
@@ -153,7 +160,7 @@ def _checked(
     per_step: Collection[str],
     dtype: torch.dtype | None,
 ) -> dict[str, Tensor]:
-    """The example inputs in the dtype that the program is for."""
+    """Blank tensors like the example inputs, in the dtype that the program is for."""
     function("step", step)
     if dtype not in (None, torch.float32, torch.float64):
         fail("dtype", "torch.float32, torch.float64 or None", dtype)
@@ -166,7 +173,7 @@ def _checked(
     if unknown or set(per_step) & set(outputs):
         fail("per_step", "names of inputs that no output replaces", tuple(per_step))
     return {
-        name: (tensor if dtype is None or not _converts(tensor) else tensor.to(dtype)).detach()
+        name: torch.empty(tensor.shape, dtype=dtype if dtype and _converts(tensor) else tensor.dtype)
         for name, tensor in inputs.items()
     }
 

@@ -7,6 +7,8 @@ import platform
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -15,6 +17,7 @@ from typing import Any
 
 _COMMON = [
     "-O3",
+    "-g0",  # what a debugger wants takes a quarter of the compiler's time
     "-std=gnu11",
     "-fno-strict-aliasing",
     "-ffp-contract=fast",
@@ -47,7 +50,9 @@ def cache_directory() -> Path:
 
 
 def build(text: str, *, wasm: bool) -> Path:
-    """The compiled form of a C text, from the cache or made now. Safe to call from several processes at once.
+    """The compiled form of a C text, from the cache or made now. Safe to call from several threads and processes.
+
+    A file carries a digest of its content in its name; one that was damaged is not taken, but made again.
 
     Raises:
         CompilerMissing: without the package ``ziglang``, unless the cache has it already.
@@ -55,34 +60,80 @@ def build(text: str, *, wasm: bool) -> Path:
     """
     flags = _WASM if wasm else _NATIVE
     suffix = ".wasm" if wasm else {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-    directory = cache_directory()
-    target = directory / f"{_key(text, wasm=wasm)}{suffix}"
-    if not target.exists():
-        directory.mkdir(parents=True, exist_ok=True)
+    key = _key(text, wasm=wasm)
+    with _building.setdefault(key, threading.Lock()):  # two threads do not compile the same
+        for directory in _places():
+            for found in sorted(directory.glob(f"{key}-*{suffix}")):
+                if intact(found):
+                    return found
+        directory = _writable()
         with tempfile.TemporaryDirectory(dir=directory) as workshop:
             made = _compile(text, flags, Path(workshop), suffix, directory / "zig")
+            target = directory / f"{key}-{_digest(made.read_bytes())}{suffix}"
             os.replace(made, target)  # atomic: others see all of it or nothing
-    return target
+        return target
+
+
+_building: dict[str, threading.Lock] = {}
+
+
+def intact(program: Path) -> bool:
+    """Whether a compiled form is there, and is what it was when it was made."""
+    try:
+        return program.stem.partition("-")[2] == _digest(program.read_bytes())
+    except OSError:
+        return False
 
 
 def remember(name: str, program: Path, facts: dict[str, Any], *, wasm: bool) -> None:
     """Note under ``name`` which compiled form it has, and ``facts`` about it, for :func:`recall` in other processes."""
-    directory = cache_directory()
+    text = json.dumps({**facts, "program": program.name})
+    directory = _writable()
     with tempfile.TemporaryDirectory(dir=directory) as workshop:
-        note = Path(workshop, "note.json")
-        note.write_text(json.dumps({**facts, "program": program.name}), encoding="utf-8")
-        os.replace(note, directory / f"{_key(name, wasm=wasm)}.json")
+        note = Path(workshop, "note")
+        note.write_text(f"{_digest(text.encode())}\n{text}", encoding="utf-8")
+        os.replace(note, directory / f"{_key(name, wasm=wasm)}.note")
 
 
 def recall(name: str, *, wasm: bool) -> tuple[Path, dict[str, Any]] | None:
-    """What :func:`remember` noted, if the compiled form is still there."""
+    """What :func:`remember` noted, if the note and the compiled form are there and undamaged."""
+    for directory in _places():
+        try:
+            digest, _, text = (directory / f"{_key(name, wasm=wasm)}.note").read_text(encoding="utf-8").partition("\n")
+        except (OSError, ValueError):
+            continue
+        if digest == _digest(text.encode()):
+            facts: dict[str, Any] = json.loads(text)
+            program = directory / facts.pop("program")
+            if intact(program):
+                return program, facts
+    return None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+_temporary: list[tempfile.TemporaryDirectory[str]] = []  # at most one, removed when this process ends
+
+
+def _places() -> Iterator[Path]:
+    """Where programs may lie."""
+    yield cache_directory()
+    yield from (Path(folder.name) for folder in _temporary)
+
+
+def _writable() -> Path:
+    """The cache, made for this user alone if it is not there; a temporary directory if nothing can be kept in it."""
     directory = cache_directory()
     try:
-        facts = json.loads((directory / f"{_key(name, wasm=wasm)}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    program = directory / facts.pop("program")
-    return (program, facts) if program.exists() else None
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            return directory
+    except OSError:
+        if not _temporary:
+            _temporary.append(tempfile.TemporaryDirectory(prefix="lrlib-"))
+        return Path(_temporary[0].name)
 
 
 def _key(text: str, *, wasm: bool) -> str:
@@ -92,10 +143,12 @@ def _key(text: str, *, wasm: bool) -> str:
 
 
 def _compile(text: str, flags: list[str], workshop: Path, suffix: str, zig_cache: Path) -> Path:
-    if find_spec("ziglang") is None:
+    package = find_spec("ziglang")
+    if package is None or package.origin is None:
         raise CompilerMissing('compiling needs the package "ziglang": pip install ziglang')
+    zig = Path(package.origin).with_name("zig.exe" if sys.platform == "win32" else "zig")
     (workshop / "program.c").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "ziglang", "cc", *flags, "program.c", "-o", f"program{suffix}"]
+    command = [str(zig), "cc", *flags, "program.c", "-o", f"program{suffix}"]
     environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(zig_cache), "ZIG_LOCAL_CACHE_DIR": str(workshop / "zig")}
     result = subprocess.run(command, cwd=workshop, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:

@@ -8,7 +8,6 @@ names and numbers, as long as the sources are the same.
 import dataclasses
 import hashlib
 import sys
-import time
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -17,8 +16,9 @@ from typing import Any
 
 import torch
 
+from lrlib import STARTED
+
 _ROOT = Path(__file__).parents[1]
-_STARTED = time.time()
 _AT_REST = 5.0  # s; a source changed later than so long before this process read it may not be what the process runs
 
 
@@ -71,12 +71,24 @@ def _reference(value: type | Callable[..., Any]) -> str:
     return f"{module}:{name}"
 
 
-@cache
 def sources() -> str | None:
-    """A digest of this package's sources; None if they may have changed since this process read them."""
-    digest = hashlib.sha256(f"{torch.__version__}\0{sys.version}".encode())
+    """A digest of this package's sources, Python and C; None if they may not be what this process runs.
+
+    Modules and kernels are read when they are first needed, so this is asked anew each time. A file counts as changed
+    when its contents were modified (mtime) or when it came to lie where it lies (ctime: a copy may keep an old mtime).
+    """
+    files = []
     for path in sorted(path for path in _ROOT.rglob("*") if path.suffix in {".py", ".c"}):
-        if path.stat().st_mtime > _STARTED - _AT_REST:
+        found = path.stat()
+        if max(found.st_mtime, found.st_ctime) > STARTED - _AT_REST:
             return None
-        digest.update(f"{path.relative_to(_ROOT)}\0".encode() + path.read_bytes())
+        files.append((path, found.st_mtime_ns, found.st_size))
+    return _digest(tuple(files)) if files else None
+
+
+@cache
+def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
+    digest = hashlib.sha256(f"{torch.__version__}\0{sys.version}".encode())
+    for path, _, size in files:
+        digest.update(f"{path.relative_to(_ROOT)}\0{size}\0".encode() + path.read_bytes())
     return digest.hexdigest()

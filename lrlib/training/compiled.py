@@ -2,17 +2,17 @@
 
 import importlib.util
 import threading
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map, tree_structure, tree_unflatten
 
-from lrlib.compiler import Program, UnsupportedOperation, compile_step, is_compiled
+from lrlib.compiler import Program, compile_step, is_compiled
 from lrlib.compiler.identity import identity
 from lrlib.models import initial_parameters
 from lrlib.tasks import Task, augment_batch, training_step
@@ -24,6 +24,7 @@ class Compilation:
     """One training step on its way to machine code: ``ready``, or made so by ``program()``, on any thread.
 
     Everything that draws random numbers is done when this is made, so nothing but the compiler runs on that thread.
+    Once there is a program, nothing of the task's data is held.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Compilation:
             **held,
         }
         recorded = ("loss", "grad_norm", *(["update_ratio"] if record_updates else []))
-        self._request: dict[str, Any] = {
+        self._request: dict[str, Any] | None = {
             "step": step,
             "inputs": examples,
             "outputs": (*recorded, *names),
@@ -70,11 +71,18 @@ class Compilation:
         }
         self._program: Program | None = None
         self._busy = threading.Lock()
+        self._task, self._rest = weakref.ref(task), (rule, batch_size, dtype, record_updates)
+
+    def fits(self, plan: Plan) -> bool:
+        """Whether this is the compilation of the plan's step."""
+        rest = (plan.rule, plan.batch_size, plan.dtype, plan.record_updates)
+        return self._task() is plan.task and self._rest == rest
 
     @property
     def ready(self) -> bool:
         """Whether ``program()`` takes next to no time: it was made before, here or elsewhere on this machine."""
-        return self._program is not None or (not self._busy.locked() and is_compiled(**self._request))
+        request = self._request
+        return request is None or (not self._busy.locked() and is_compiled(**request))
 
     def program(self) -> Program:
         """The compiled step.
@@ -83,25 +91,30 @@ class Compilation:
             UnsupportedOperation: the step uses an operation that the compiler does not know.
         """
         with self._busy:
-            if self._program is None:
+            if self._request is not None:
                 self._program = compile_step(**self._request)
+                self._request = None
+            assert self._program is not None
             return self._program
 
 
-@lru_cache(maxsize=64)
-def _compilation(
-    task: Task, rule: UpdateRule, batch_size: int, dtype: torch.dtype, record_updates: bool
-) -> Compilation:
-    return Compilation(task, rule, batch_size=batch_size, dtype=dtype, record_updates=record_updates)
-
-
 def compilation(plan: Plan) -> Compilation:
-    """The compilation of a plan's step, the same for the same task, rule, batch size and dtype."""
-    return _compilation(plan.task, plan.rule, plan.batch_size, plan.dtype, plan.record_updates)
+    """What there is to compile for a plan: made anew each time, since functions may change what they compute.
+
+    What :mod:`lrlib.compiler.identity` can name is traced once on a machine all the same. All else, such as a function
+    of a notebook, is traced each time, and only the C compiler is spared where the traced program was met before.
+    """
+    return Compilation(
+        plan.task,
+        plan.rule,
+        batch_size=plan.batch_size,
+        dtype=plan.dtype,
+        record_updates=plan.record_updates,
+    )
 
 
-def obstacle(plan: Plan, *, compiling: bool = True) -> str | None:
-    """Why ``plan`` cannot be compiled, or ``None`` if it can, as far as one knows without ``compiling``."""
+def obstacle(plan: Plan, model: nn.Module) -> str | None:
+    """Why ``plan``, for models like this one, cannot be compiled; ``None`` if it can, as far as one sees beforehand."""
     if importlib.util.find_spec("ziglang") is None:
         return "the package ziglang is not installed"
     if plan.device.type != "cpu":
@@ -110,15 +123,10 @@ def obstacle(plan: Plan, *, compiling: bool = True) -> str | None:
         return "clip_norm is for the torch engine"
     if not plan.rule.traceable:
         return f"the rule {plan.rule.name} cannot be traced"
-    if any(True for _ in initial_parameters(plan.task.model, seed=0).buffers()):
+    if any(True for _ in model.buffers()):
         return "the model keeps buffers"
     if plan.task.stacking == "loop":
         return "the model branches on values or uses a layer that cannot be traced"
-    try:
-        if compiling:
-            compilation(plan).program()
-    except UnsupportedOperation as error:
-        return str(error)
     return None
 
 
@@ -145,9 +153,9 @@ class CompiledStack(Stack):
 
     engine = "compiled"
 
-    def __init__(self, plan: Plan, *, learning_rates: np.ndarray, seeds: np.ndarray) -> None:
+    def __init__(self, plan: Plan, *, learning_rates: np.ndarray, seeds: np.ndarray, program: Program) -> None:
         super().__init__(plan, learning_rates=learning_rates, seeds=seeds)
-        self._compiled = compilation(plan).program()
+        self._compiled = program
         self._constant = [named_leaves("held", [t[k] for t in self._held.values()]) for k in range(len(seeds))]
         self._carried: list[dict[str, Any]] = []
         for k in range(len(seeds)):

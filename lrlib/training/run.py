@@ -1,27 +1,34 @@
 """The three ways to train: one run, a sweep over rates and seeds, and a stack that the caller advances."""
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Any, Unpack
 
 import numpy as np
-import torch
+from torch import nn
 from tqdm.auto import tqdm
 
 from lrlib import _check
 from lrlib.models import initial_parameters, is_chain
-from lrlib.schedules import PlateauRule, Schedule, scale
+from lrlib.schedules import Schedule, scale
 from lrlib.tasks import Task
 from lrlib.training.compiled import Compilation, CompiledStack, compilation, obstacle
-from lrlib.training.device import find_device
 from lrlib.training.records import Run, Sweep, concatenate
+from lrlib.training.settings import Settings, check_horizon, check_seeds, checked_plan, checked_task, with_settings
 from lrlib.training.stack import Plan, Stack
-from lrlib.updates import UpdateRule, sgd
 
-COMPILE_FROM = 2000  # updates in all from which compiling pays for itself
+# steps × (runs + 8) from which compiling pays for its second or two: what torch takes longer is about 60 µs for each run
+# of a small network in a step, and 500 µs for the step itself
+COMPILE_FROM = 20_000
 FULL_STACK = 8  # from so many rates on, a stack of one seed keeps the processor busy and shares its minibatches
 
 
-def train(task: Task, *, learning_rate: float | Schedule, seed: int = 0, **settings: Any) -> Run:
+@with_settings
+def train(task: Task, *, learning_rate: float | Schedule, seed: int = 0, **settings: Unpack[Settings]) -> Run:
     """Train once, at a constant ``learning_rate`` or along a :class:`~lrlib.schedules.Schedule`.
 
     ``settings`` are those of :func:`sweep`: ``rule``, ``steps``, ``batch_size``, ``dtype``, ``device``, …
@@ -31,13 +38,14 @@ def train(task: Task, *, learning_rate: float | Schedule, seed: int = 0, **setti
     >>> run.status, bool(run.loss[-1] < run.loss[0])
     ('finished', True)
     """
+    check_seeds("seed", [seed])
     if not isinstance(learning_rate, Schedule):
         rate = _check.real("learning_rate", learning_rate, above=0)
         return sweep(task, learning_rates=[rate], seeds=[seed], **settings)[0]
     if settings.get("schedule") is not None:
         _check.fail("schedule", "None where learning_rate is a schedule already", settings["schedule"])
-    steps = _check.integer("steps", settings.get("steps"), at_least=1)
-    _check_horizon("learning_rate", learning_rate, steps)
+    steps = _check.integer("steps", settings["steps"], at_least=1)
+    check_horizon("learning_rate", learning_rate, steps)
     peak = float(learning_rate(np.arange(steps)).max())
     if peak == 0:
         _check.fail("learning_rate", f"a schedule that is above 0 somewhere in its first {steps} steps", learning_rate)
@@ -45,25 +53,27 @@ def train(task: Task, *, learning_rate: float | Schedule, seed: int = 0, **setti
     return sweep(task, learning_rates=[peak], seeds=[seed], **settings)[0]
 
 
+@with_settings
 def sweep(
     task: Task,
     *,
     learning_rates: Sequence[float] | np.ndarray,
     seeds: Sequence[int] = (0,),
     progress: bool = False,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> Sweep:
     """Train at every learning rate with every seed, many runs at once.
 
-    All runs of one seed start from the same weights and see the same minibatches, and no run sees another's numbers, so
-    one that diverges is a record like any other. The same call gives the same bits on the same machine. Beside other
-    runs a run may round otherwise than alone, since the products of all are formed together: harmless, unless the run
-    is chaotic, where float32 lets the difference grow. Each compiled run is alone, and the same to the last bit.
+    All runs of one seed start from the same weights and see the same minibatches, and a run that diverges is a record
+    like any other. A run's numbers do not depend on the others: to the last bit where the step is compiled; to rounding
+    with torch, whose matrix products round otherwise in a larger stack, and at chaotic rates that difference grows.
+    The same call by the same engine gives the same bits on the same machine.
 
     Args:
         task: what to train.
         learning_rates: the rates, each above 0; with a ``schedule``, its peak (what it is multiplied by).
-        seeds: one or more; a seed alone decides initial weights, minibatches, augmentation and dropout.
+        seeds: one or more, from 0 to 2**32 - 1; a seed alone decides initial weights, minibatches, augmentation and
+            dropout.
         rule: an update rule of :mod:`lrlib.updates`; plain gradient descent if none is given.
         schedule: the shape of the rate, as a schedule of base 1; its horizon must cover ``steps``.
         feedback: a rule that lowers the rate by the validation loss, such as
@@ -71,7 +81,9 @@ def sweep(
         steps: how many updates to make.
         batch_size: examples a minibatch; ``None`` takes all (full batch).
         dtype: ``torch.float32`` or ``torch.float64``.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"auto"``. Auto is the CPU, with two exceptions: a GPU, if there is
+            one, is taken for ``engine="torch"``, and for a model of a million parameters or more with
+            ``engine="auto"``. Apple's GPUs have no float64, so that stays on the CPU.
         eval_every: evaluate on training and validation examples before the first update, then each so many updates;
             ``None``: only at the end.
         eval_examples: evaluate on the first so many examples of each part, or on all if there are fewer.
@@ -79,8 +91,13 @@ def sweep(
         record_updates: record each tensor's update-to-weight ratio at each step.
         divergence_threshold: a run counts as diverged once its loss exceeds so many times max(1, its first loss).
         threads: torch threads on the CPU, or how many compiled runs go on at once.
-        engine: ``"torch"``; ``"compiled"``, several times faster on a CPU, for tasks and rules that can be traced;
-            ``"auto"`` compiles what can be compiled where there are enough updates to pay for it.
+        engine: ``"torch"``; ``"compiled"``, several times faster on a CPU, for tasks and rules that can be traced; or
+            ``"auto"``: compiled where steps × (runs + 8) is 20,000 or more, else torch, and torch for what cannot be
+            compiled. It is the arguments alone that decide, so that the same call gives the same bits.
+            ``provenance["engine_note"]`` says why it was torch. The engines agree to rounding.
+            Functions of this package and of torch are known by their names and numbers; any others, such as a
+            notebook's, are traced anew at each call, and so are the values they use. They must compute the same each
+            time that they are called.
         progress: show a progress bar.
 
     Raises:
@@ -94,17 +111,17 @@ def sweep(
     (2, 2)
     """
     rates = _check.reals("learning_rates", learning_rates, above=0)
-    checked = _check.integers("seeds", seeds, at_least=0)
-    if len(set(checked)) < len(checked):
-        _check.fail("seeds", "distinct", seeds)
-    plan, engine = _plan(task, runs=len(rates) * len(checked), **settings)
-    alone = len(rates) >= FULL_STACK or not is_chain(initial_parameters(task.model, seed=checked[0]))
-    split = engine is Stack and alone and plan.device.type == "cpu"
+    checked = check_seeds("seeds", seeds)
+    model = _example(task)
+    plan = checked_plan(task, model=model, **settings)
+    make = _maker(plan, model, engine=settings.get("engine", "auto"), runs=len(rates) * len(checked))
+    alone = len(rates) >= FULL_STACK or not is_chain(model)
+    split = make.func is Stack and alone and plan.device.type == "cpu"
     groups = [[seed] for seed in checked] if split else [list(checked)]
     sweeps = []
     with tqdm(total=plan.steps * len(groups), disable=not progress, unit="step") as bar:
         for group in groups:
-            stack = engine(plan, learning_rates=np.tile(rates, len(group)), seeds=np.repeat(group, len(rates)))
+            stack = make(learning_rates=np.tile(rates, len(group)), seeds=np.repeat(group, len(rates)))
             while not stack.done:
                 before = stack.step
                 stack.advance(50)
@@ -113,8 +130,19 @@ def sweep(
     return concatenate(sweeps)
 
 
-def start(task: Task, *, learning_rates: Sequence[float] | np.ndarray, seed: int = 0, **settings: Any) -> Stack:
+@with_settings
+def start(
+    task: Task,
+    *,
+    learning_rates: Sequence[float] | np.ndarray,
+    seed: int = 0,
+    compilation: Compilation | None = None,
+    **settings: Unpack[Settings],
+) -> Stack:
     """Prepare what :func:`sweep` would train with one seed, for the caller to ``advance``: to stream, or to cancel.
+
+    ``compilation``, which :func:`compilation_for` gave for the same settings, spares whoever starts one training after
+    another to trace its step each time; what the task's functions compute must not have changed since.
 
     >>> from lrlib.tasks import digits_mlp
     >>> stack = start(digits_mlp(), learning_rates=[0.1], steps=100)
@@ -123,84 +151,74 @@ def start(task: Task, *, learning_rates: Sequence[float] | np.ndarray, seed: int
     'stopped after 10 of 100 steps'
     """
     rates = _check.reals("learning_rates", learning_rates, above=0)
-    seed = _check.integer("seed", seed, at_least=0)
-    plan, engine = _plan(task, runs=len(rates), **settings)
-    return engine(plan, learning_rates=rates, seeds=np.full(len(rates), seed))
+    [seed] = check_seeds("seed", [seed])
+    model = _example(task)
+    plan = checked_plan(task, model=model, **settings)
+    if compilation is not None and not compilation.fits(plan):
+        _check.fail("compilation", "one for the same task, rule, batch_size, dtype and record_updates", compilation)
+    make = _maker(plan, model, engine=settings.get("engine", "auto"), runs=len(rates), made=compilation)
+    return make(learning_rates=rates, seeds=np.full(len(rates), seed))
 
 
-def compilation_for(task: Task, **settings: Any) -> Compilation | None:
+@with_settings
+def compilation_for(task: Task, **settings: Unpack[Settings]) -> Compilation | None:
     """What ``engine="compiled"`` would have to compile for these settings of :func:`sweep`; None where it cannot."""
-    plan, _ = _plan(task, runs=1, **settings)
-    return compilation(plan) if obstacle(plan, compiling=False) is None else None
+    model = _example(task)
+    settings["engine"] = "compiled"
+    plan = checked_plan(task, model=model, **settings)
+    if obstacle(plan, model) is None:
+        with contextlib.suppress(Exception):  # a model that cannot be traced: sweep says why
+            return compilation(plan)
+    return None
 
 
-def _plan(
-    task: Task,
-    *,
-    runs: int,
-    steps: int,
-    rule: UpdateRule | None = None,
-    schedule: Schedule | None = None,
-    feedback: PlateauRule | None = None,
-    batch_size: int | None = 64,
-    dtype: torch.dtype = torch.float32,
-    device: str = "auto",
-    eval_every: int | None = None,
-    eval_examples: int = 2048,
-    clip_norm: float | None = None,
-    record_updates: bool = False,
-    divergence_threshold: float = 1e3,
-    threads: int = 1,
-    engine: str = "torch",
-) -> tuple[Plan, type[Stack]]:
-    if not isinstance(task, Task):
-        _check.fail("task", "a Task", task, error=TypeError)
-    rule = sgd() if rule is None else rule
-    if not isinstance(rule, UpdateRule):
-        _check.fail("rule", "an UpdateRule", rule, error=TypeError)
-    steps = _check.integer("steps", steps, at_least=1)
-    if schedule is not None:
-        _check_horizon("schedule", schedule, steps)
-    if feedback is not None:
-        if not isinstance(feedback, PlateauRule):
-            _check.fail("feedback", "a PlateauRule", feedback, error=TypeError)
-        if eval_every is None:
-            _check.fail("eval_every", "an integer >= 1 where feedback is given", eval_every)
-    if dtype not in (torch.float32, torch.float64):
-        _check.fail("dtype", "torch.float32 or torch.float64", dtype)
-    if batch_size is None:
-        batch_size = task.examples
-    plan = Plan(
-        task=task,
-        rule=rule,
-        schedule=schedule,
-        feedback=feedback,
-        steps=steps,
-        batch_size=_check.integer("batch_size", batch_size, at_least=1, at_most=task.examples),
-        dtype=dtype,
-        device=find_device(device),
-        eval_every=None if eval_every is None else _check.integer("eval_every", eval_every, at_least=1),
-        eval_examples=_check.integer("eval_examples", eval_examples, at_least=1),
-        clip_norm=None if clip_norm is None else _check.real("clip_norm", clip_norm, above=0),
-        record_updates=_check.boolean("record_updates", record_updates),
-        divergence_threshold=_check.real("divergence_threshold", divergence_threshold, above=1),
-        threads=_check.integer("threads", threads, at_least=1),
-    )
-    return plan, _engine(plan, engine, updates=runs * steps)
+def compile_ahead(calls: Iterable[Mapping[str, Any]]) -> None:
+    """Compile the steps of several coming calls of :func:`sweep` side by side.
+
+    Each call is a mapping of what will be handed to ``sweep``: its ``task`` and its settings; ``learning_rates`` and
+    ``seeds`` may be among them. One step is traced here while the C compiler works on others. Steps that cannot be
+    compiled are passed over: ``sweep`` trains them with torch.
+
+    >>> from lrlib.tasks import digits_mlp
+    >>> from lrlib.updates import adam, sgd
+    >>> calls = [{"task": digits_mlp(), "rule": rule, "steps": 20} for rule in (sgd(), adam())]
+    >>> compile_ahead(calls)
+    >>> [len(sweep(**call, learning_rates=[0.01, 0.1], engine="compiled")) for call in calls]
+    [2, 2]
+    """
+    ours = Settings.__annotations__.keys() - {"engine"}
+    made = [
+        compilation_for(call["task"], **{name: value for name, value in call.items() if name in ours})
+        for call in calls
+        if call.get("engine") != "torch"
+    ]
+
+    def compiled(one: Compilation) -> None:
+        with contextlib.suppress(Exception):
+            one.program()
+
+    with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
+        list(pool.map(compiled, [one for one in made if one is not None]))
 
 
-def _engine(plan: Plan, engine: str, *, updates: int) -> type[Stack]:
-    _check.choice("engine", engine, ("auto", "torch", "compiled"))
-    if engine == "torch" or (engine == "auto" and updates < COMPILE_FROM):
-        return Stack
-    reason = obstacle(plan)
-    if reason is not None and engine == "compiled":
-        _check.fail("engine", f"'auto' or 'torch' here, since {reason}", engine)
-    return CompiledStack if reason is None else Stack
+def _example(task: Any) -> nn.Module:
+    return initial_parameters(checked_task(task).model, seed=0)
 
 
-def _check_horizon(name: str, schedule: Schedule, steps: int) -> None:
-    if not isinstance(schedule, Schedule):
-        _check.fail(name, "a Schedule", schedule, error=TypeError)
-    if schedule.total_steps is not None and schedule.total_steps < steps:
-        _check.fail(name, f"a schedule of at least {steps} steps, as many as the run", schedule)
+def _maker(plan: Plan, model: nn.Module, *, engine: str, runs: int, made: Compilation | None = None) -> partial[Any]:
+    """What makes stacks of this plan: with its compiled step, or with torch and a note of the reason."""
+    if engine == "torch":
+        return partial(Stack, plan)
+    reason, cause = obstacle(plan, model), None
+    wanted = engine == "compiled" or (made is not None and made.ready) or plan.steps * (runs + 8) >= COMPILE_FROM
+    if reason is None and not wanted:
+        reason = f"{plan.steps} steps of {runs} runs are too few to compile a step for"
+    if reason is None:
+        try:
+            return partial(CompiledStack, plan, program=(made or compilation(plan)).program())
+        except Exception as error:  # tracer, compiler, loader or disk: whatever fails here, torch can do without
+            reason, cause = f"{type(error).__name__}: {error}", error
+    if engine == "compiled":
+        need = f"'auto' or 'torch' here, since {reason}"
+        raise ValueError(f"engine must be {need}, but got 'compiled'") from cause
+    return partial(Stack, replace(plan, engine_note=reason))

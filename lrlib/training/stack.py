@@ -36,6 +36,7 @@ class Plan:
     record_updates: bool
     divergence_threshold: float
     threads: int
+    engine_note: str | None = None  # why torch trains, where nobody asked for it
 
 
 class Stack:
@@ -232,6 +233,7 @@ class Stack:
                 "dtype": str(plan.dtype).removeprefix("torch."),
                 "device": plan.device.type,
                 "engine": self.engine + (", one run at a time" if plan.task.stacking == "loop" else ""),
+                "engine_note": plan.engine_note,
                 "versions": {"torch": torch.__version__, "numpy": np.__version__},
             },
             parameters={name: kept[name].detach().cpu().clone() for name in self._all_names},

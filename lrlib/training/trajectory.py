@@ -1,8 +1,7 @@
 """Descents on a test surface, every point kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from torch.func import grad
 
 from lrlib import _check
 from lrlib.compiler import Program, compile_step
+from lrlib.compiler.identity import identity
 from lrlib.streams import stream
 from lrlib.surfaces import Surface
 from lrlib.updates import State, UpdateRule, named_tensors, nested_tensors, sgd
@@ -18,11 +18,18 @@ from lrlib.updates import State, UpdateRule, named_tensors, nested_tensors, sgd
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Where each run went: ``points`` (runs, steps + 1, dimension), the ``loss`` there (runs, steps + 1), its rate."""
+    """Where each run went: ``points`` (runs, steps + 1, dimension), the ``loss`` there (runs, steps + 1), its rate.
+
+    ``provenance`` tells the engine, and why it was torch where nobody asked for it.
+    """
 
     points: np.ndarray
     loss: np.ndarray
     learning_rates: np.ndarray
+    provenance: dict[str, str | None] = field(default_factory=dict)
+
+
+COMPILE_FROM = 10_000  # steps of some 100 µs from which compiling one pays
 
 
 def descend(
@@ -34,13 +41,14 @@ def descend(
     start: Sequence[float] | np.ndarray | None = None,
     gradient_noise: float = 0.0,
     seed: int = 0,
-    engine: str = "torch",
+    engine: str = "auto",
 ) -> Trajectory:
     """Follow ``rule`` down ``surface`` at each rate, in float64.
 
     ``start`` is one point (dimension,) for all runs or one for each (runs, dimension); the surface's own if none is
     given. Each step adds Gaussian noise of standard deviation ``gradient_noise`` to each entry of the gradient.
-    Points that overflow are recorded as infinite or NaN. ``engine="compiled"`` pays off for hundreds of runs.
+    Points that overflow are recorded as infinite or NaN. ``engine`` is ``"torch"``, ``"compiled"`` or ``"auto"``, as in
+    :func:`lrlib.training.sweep`.
 
     >>> from lrlib import surfaces
     >>> path = descend(surfaces.quadratic([2.0]), learning_rates=[0.5, 1.1], steps=3)
@@ -60,9 +68,32 @@ def descend(
         _check.fail("start", f"finite numbers of shape {shape[1:]} or {shape}", start)
     points = torch.from_numpy(np.broadcast_to(first, shape).copy())
     noises = noise * torch.randn((steps, *shape), generator=generator, dtype=torch.float64)
-    follow = _compiled if _check.choice("engine", engine, ("torch", "compiled")) == "compiled" else _eager
-    visited, loss = follow(surface, rule, points, rates, noises)
-    return Trajectory(visited.swapaxes(0, 1), loss.T, rates.numpy())
+    program, note = _choice(surface, rule, engine, runs=len(rates), steps=steps)
+    if program is None:
+        visited, loss = _eager(surface, rule, points, rates, noises)
+    else:
+        visited, loss = _compiled(program, rule, points, rates, noises)
+    provenance = {"engine": "torch" if program is None else "compiled", "engine_note": note}
+    return Trajectory(visited.swapaxes(0, 1), loss.T, rates.numpy(), provenance)
+
+
+def _choice(
+    surface: Surface, rule: UpdateRule, engine: str, *, runs: int, steps: int
+) -> tuple[Program | None, str | None]:
+    """The compiled step, if one is wanted and can be had; else why not, if nobody asked for torch."""
+    if _check.choice("engine", engine, ("auto", "torch", "compiled")) == "torch":
+        return None, None
+    if engine == "auto" and steps < COMPILE_FROM:
+        return None, f"{steps} steps are too few to compile one for"
+    cause, reason = None, f"the rule {rule.name} cannot be traced"
+    if rule.traceable:
+        try:
+            return _program(surface, rule, runs), None
+        except Exception as error:  # tracer, compiler, loader or disk: whatever fails here, torch can do without
+            cause, reason = error, f"{type(error).__name__}: {error}"
+    if engine == "compiled":
+        raise ValueError(f"engine must be 'auto' or 'torch' here, since {reason}, but got 'compiled'") from cause
+    return None, reason
 
 
 def _step(
@@ -91,17 +122,16 @@ def _eager(
 
 
 def _compiled(
-    surface: Surface, rule: UpdateRule, points: Tensor, rates: Tensor, noises: Tensor
+    program: Program, rule: UpdateRule, points: Tensor, rates: Tensor, noises: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
     state = named_tensors(rule.init([points]))
-    program = _program(surface, rule, len(points))
     padded = torch.cat([noises, torch.zeros_like(noises[:1])])  # one more step, for the loss at the end
     result = program.run({"points": points, **state, "rates": rates, "noise": padded})
     return result.recorded["visited"], result.recorded["loss"]
 
 
-@lru_cache(maxsize=32)
 def _program(surface: Surface, rule: UpdateRule, runs: int) -> Program:
+    """The compiled step of so many runs."""
     points = torch.zeros(runs, surface.dimension, dtype=torch.float64)
     state = rule.init([points])
     names = list(named_tensors(state))
@@ -111,5 +141,10 @@ def _program(surface: Surface, rule: UpdateRule, runs: int) -> Program:
         loss, after, new_state = _step(surface, rule, points, nested, *rest[len(names) :])
         return (loss, points, after, *named_tensors(new_state).values())
 
-    examples = {"points": points, **named_tensors(state), "rates": points[:, 0], "noise": points}
-    return compile_step(step, examples, outputs=("loss", "visited", "points", *names), per_step=("noise",))
+    return compile_step(
+        step,
+        {"points": points, **named_tensors(state), "rates": points[:, 0], "noise": points},
+        outputs=("loss", "visited", "points", *names),
+        per_step=("noise",),
+        identity=identity("descent", surface.function, rule),
+    )

@@ -9,7 +9,9 @@ import torch
 
 from lrlib import _check, training
 from lrlib.tasks import Task
-from lrlib.training import Compilation, Run
+from lrlib.training import Run
+from lrlib.training.compiled import Compilation
+from lrlib.training.run import compilation_for
 from lrlib.widgets.controls import Choice
 from lrlib.widgets.lab import Lab
 from lrlib.widgets.packing import pack
@@ -31,6 +33,7 @@ class TrainedLab(Lab):
         training.find_device(device)
         self.tasks, self.rates = tasks, rates
         self._answered = 0
+        self._compilations: dict[tuple[Any, ...], Compilation | None] = {}
         self._recording: tuple[dict[str, Any], training.Sweep] | None = None
         super().__init__(kernel_controls=[device_choice(device)], **described)
         self.recompute()
@@ -59,9 +62,9 @@ class TrainedLab(Lab):
         await asyncio.sleep(BREATH)  # of a burst of moves, only the last gets past here
         compilation = self._compilation(settings)
         ready = compilation is not None and compilation.ready
-        engine = "compiled" if ready else "torch"
+        chosen = {"engine": "compiled", "compilation": compilation} if ready else {"engine": "torch"}
         curves = self.curves(settings["steps"])
-        stack = self._stack(settings, [settings["learning_rate"]], engine=engine, **curves)
+        stack = self._stack(settings, [settings["learning_rate"]], **chosen, **curves)
         await advance(stack, lambda: self._show(stack, settings))
         self._show(stack, settings)
         if compilation is not None and not ready:
@@ -85,9 +88,13 @@ class TrainedLab(Lab):
         return training.start(task, learning_rates=rates, seed=settings["seed"], **plan, **options)
 
     def _compilation(self, settings: Mapping[str, Any]) -> Compilation | None:
-        """How a run with its curves is compiled, where it can be."""
+        """How a run with its curves is compiled, where it can be: traced once, however often the lab trains."""
         task, plan = self._asked(settings)
-        return training.compilation_for(task, **plan, **self.curves(settings["steps"]))
+        asked = {**plan, **self.curves(settings["steps"])}
+        key = settings["task"], repr(asked.get("rule")), asked.get("batch_size"), asked["dtype"], asked["device"]
+        if key not in self._compilations:
+            self._compilations[key] = compilation_for(task, **asked)
+        return self._compilations[key]
 
     def _asked(self, settings: Mapping[str, Any]) -> tuple[Task, dict[str, Any]]:
         task = self.tasks[settings["task"]]
