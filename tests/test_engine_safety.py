@@ -273,7 +273,6 @@ def test_auto_trains_with_torch_where_compiling_fails_and_says_why(empty_cache, 
     "rule",
     [
         UpdateRule("branching", lambda params: {}, branching, True, {}, True, 0.1),
-        UpdateRule("whole tensors", lambda params: {}, own_rule(1.0).update, False, {}, True, 0.1),
     ],
     ids=lambda rule: rule.name,
 )

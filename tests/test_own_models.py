@@ -16,6 +16,7 @@ from lrlib import tasks, training, updates
 from lrlib.models import drawing, initial_parameters, is_chain, stacked_forward
 from lrlib.streams import stream_key
 from lrlib.tasks import Task, accuracy, cross_entropy, mean_squared_error
+from lrlib.training.settings import checked_plan
 
 STEPS, BATCH = 6, 8
 OPTIMIZERS = {
@@ -340,9 +341,8 @@ def test_every_seed_of_a_stack_draws_its_own_mask():
         return nn.Sequential(nn.Linear(3, 64), nn.Dropout(0.5), nn.Linear(64, 1))
 
     task = regression(masks, inputs=numbers(40, 3))
-    plan, _ = training.run._plan(
-        task, runs=4, steps=STEPS, batch_size=BATCH, dtype=torch.float64, device="cpu", engine="torch"
-    )
+    settings = {"steps": STEPS, "batch_size": BATCH, "dtype": torch.float64, "device": "cpu", "engine": "torch"}
+    plan = checked_plan(task, model=task.model(), **settings)
     stack = training.Stack(plan, learning_rates=np.array([0.01, 0.1] * 2), seeds=np.array([5, 5, 6, 6]))
     stack.advance(STEPS)
     for run in stack.records():

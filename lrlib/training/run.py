@@ -21,8 +21,8 @@ from lrlib.training.records import Run, Sweep, concatenate
 from lrlib.training.settings import Settings, check_horizon, check_seeds, checked_plan, checked_task, with_settings
 from lrlib.training.stack import Plan, Stack
 
-# steps × (runs + 8) from which compiling pays for its second or two: what torch takes longer is about 60 µs for each run
-# of a small network in a step, and 500 µs for the step itself
+# steps × (runs + 8) from which compiling pays for its second or two: what torch takes longer is about 60 µs for each
+# run of a small network in a step, and 500 µs for the step itself
 COMPILE_FROM = 20_000
 FULL_STACK = 8  # from so many rates on, a stack of one seed keeps the processor busy and shares its minibatches
 
