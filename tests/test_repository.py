@@ -11,8 +11,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "extensions"))
 
-from execution_cache import Sources, fingerprint, imported_modules  # noqa: E402
-from offline_pages import loaded_from_elsewhere  # noqa: E402
+from execution_cache import imported_modules  # noqa: E402
 
 FLOORS = {
     "_check": 0,
@@ -144,54 +143,3 @@ def test_configuration_needs_no_network() -> None:
     assert "intersphinx_mapping" not in settings
     addresses = [name for name in re.findall(r"https?://\S+", (ROOT / "_config.yml").read_text(encoding="utf-8"))]
     assert addresses == []
-
-
-@pytest.mark.parametrize(
-    ("html", "fetches"),
-    [
-        ('<script src="https://elsewhere.example/a.js"></script>', True),
-        ("<script async src=//elsewhere.example/a.js></script>", True),
-        ('<link rel="stylesheet" href="https://elsewhere.example/a.css">', True),
-        ('<link href="https://elsewhere.example/a.css" rel="stylesheet">', True),
-        ('<img alt="" src="http://elsewhere.example/a.png">', True),
-        ('<script src="../_static/a.js"></script><link rel="stylesheet" href="_static/a.css">', False),
-        ('<a href="https://doi.org/10.1214/aoms/1177729586">doi</a>', False),
-        ('<link rel="canonical" href="https://elsewhere.example/">', False),
-    ],
-)
-def test_what_a_page_fetches_is_noticed(html: str, fetches: bool) -> None:
-    assert bool(loaded_from_elsewhere(html)) is fetches
-
-
-def write_package(root: Path) -> None:
-    (root / "requirements.txt").write_text("numpy==2\n", encoding="utf-8")
-    rooms = {
-        "__init__": "",
-        "low": "x = 1\n",
-        "high": "def f():\n    from lrlib import low\n    return low\n",
-        "apart": "",
-    }
-    (root / "lrlib").mkdir()
-    for name, code in rooms.items():
-        (root / "lrlib" / f"{name}.py").write_text(code, encoding="utf-8")
-    cells = [nbformat.v4.new_code_cell("%matplotlib inline\nfrom lrlib.high import f\nf()")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "page.ipynb")
-
-
-@pytest.mark.parametrize(
-    ("changed", "runs_again"),
-    [
-        ("lrlib/low.py", True),
-        ("lrlib/high.py", True),
-        ("lrlib/__init__.py", True),
-        ("requirements.txt", True),
-        ("lrlib/apart.py", False),
-    ],
-)
-def test_a_notebook_runs_again_when_what_it_reaches_has_changed(tmp_path: Path, changed: str, runs_again: bool) -> None:
-    write_package(tmp_path)
-    before = fingerprint(tmp_path / "page.ipynb", tmp_path, Sources(tmp_path))
-    assert before == fingerprint(tmp_path / "page.ipynb", tmp_path, Sources(tmp_path))
-    with (tmp_path / changed).open("a", encoding="utf-8") as file:
-        file.write("# changed\n")
-    assert (before != fingerprint(tmp_path / "page.ipynb", tmp_path, Sources(tmp_path))) is runs_again
