@@ -1,7 +1,9 @@
 """Figures from records: every function takes data, draws on ``ax`` and returns it. None of them trains."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,9 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
 from lrlib import _check, style
-from lrlib.schedules import Schedule
-from lrlib.surfaces import Surface
-from lrlib.training import Run, Sweep, Trajectory
+
+if TYPE_CHECKING:  # a saved sweep can be drawn without torch
+    from lrlib.schedules import Schedule
+    from lrlib.surfaces import Surface
+    from lrlib.training import Run, Sweep, Trajectory
 
 _Label = tuple[str, float, float, Any]  # text, x, y, colour
 _SPLITS = {"train_loss": "training loss", "validation_loss": "validation loss"}

@@ -31,6 +31,7 @@ FLOORS = {
     "style": 6,
     "plots": 6,
     "widgets": 7,
+    "__main__": 8,
 }
 MODULES = sorted((ROOT / "lrlib").rglob("*.py"))
 NOTEBOOKS = sorted(p for p in (ROOT / "chapters").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
