@@ -1,6 +1,7 @@
 """What holds for the repository as a whole: floors, sizes, notebooks, table of contents, citations, no network."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -144,3 +145,16 @@ def test_configuration_needs_no_network() -> None:
     assert "intersphinx_mapping" not in settings
     addresses = [name for name in re.findall(r"https?://\S+", (ROOT / "_config.yml").read_text(encoding="utf-8"))]
     assert addresses == []
+
+
+def test_binder_installs_all_that_the_chapters_import() -> None:
+    text = (ROOT / "binder" / "postBuild").read_text(encoding="utf-8")
+    script = re.search(r"sed -E '([^']+)' requirements.txt", text)
+    assert script
+    command = ["sed", "-E", script[1], "requirements.txt"]
+    installed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    provided_by = {"myst_nb": "jupyter-book", "sklearn": "scikit-learn", "IPython": "jupyterlab"}
+    there = {*sys.stdlib_module_names, "lrlib", "torch"}  # torch comes from environment.yml
+    code = [c.source for path in NOTEBOOKS for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    imported = {name.partition(".")[0] for source in code for name in imported_modules(source)} - there
+    assert {name for name in imported if f"{provided_by.get(name, name)}==" not in installed} == set()
