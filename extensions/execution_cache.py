@@ -225,6 +225,7 @@ def _execute(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[s
     pages = {name: Path(env.doc2path(name)) for name in sorted(env.found_docs) if env.doc2path(name).endswith(".ipynb")}
     app.executed_notebooks = executed = ExecutedNotebooks(Path(app.srcdir))
     missing = []
+    logger.info("")  # Sphinx has begun a line of its own
     for path in pages.values():
         if executed.read(path) is None:
             missing.append(path)
