@@ -91,7 +91,8 @@ def test_the_wheel_holds_the_package_and_works_without_extras(tmp_path: Path) ->
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--no-build-isolation", "--wheel-dir", str(out), str(source)], check=True, capture_output=True)
+    pip += ["--no-build-isolation", "--wheel-dir", str(out), str(source)]
+    subprocess.run(pip, check=True, capture_output=True)
     [wheel] = out.glob(f"lrlib-{lrlib.__version__}-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(out)
