@@ -62,6 +62,7 @@ book: $(STAMP)
 else
 book: $(STAMP)
 	@test -n "$(PAGE)" || { echo "there is no chapter named $(CHAPTER)"; exit 1; }
+	@! grep -qs '{glue' $(PAGE).md || { echo "$(CHAPTER) gathers what other pages computed: make book"; exit 1; }
 	@rm -rf $(ONE) && mkdir -p $(ONE)
 	@printf 'format: jb-book\nroot: %s\nchapters: [file: chapters/appendix/bibliography]\n' $(PAGE) > $(ONE)/_toc.yml
 	@$(BIN)/jupyter-book build -W -n --keep-going --toc $(ONE)/_toc.yml --path-output $(ONE) .
