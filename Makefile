@@ -5,24 +5,31 @@ PORT ?= 8000
 # TORCH_INDEX: an extra package index for torch, for instance one that serves CPU-only builds.
 TORCH_INDEX ?=
 PIP_INSTALL_ARGS ?=
+# WORKERS: how many notebooks, and how many test processes, run at once.
 WORKERS ?= 2
+# CHAPTER: one page instead of the book, for instance `make book CHAPTER=decay`.
+CHAPTER ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 HTML := _build/html
 # One thread a process: these networks are too small to share, and two pools of threads fight each other.
 export OMP_NUM_THREADS ?= 1
+export WORKERS
 # Stacks of runs need the same few large blocks at every step. Left to itself, glibc hands them back to the system each
 # time and pays for every page anew; with these it keeps them. Other systems ignore both.
 export MALLOC_TRIM_THRESHOLD_ ?= 1000000000
 export MALLOC_MMAP_THRESHOLD_ ?= 1000000000
 
-.PHONY: help venv book serve lab browser test bench lint format clean distclean
+.PHONY: help venv book serve lab browser test test-quick nbval bench lint format clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book    execute the notebooks and build the book (what has not changed is not run again)"
-	@echo "make test    unit tests, doctests, every notebook"
+	@echo "             make book CHAPTER=decay builds one page"
+	@echo "make test    unit tests, doctests, browser tests, every notebook (what the build has executed is compared)"
+	@echo "make test-quick  what takes a minute: no browser, no notebooks, nothing slow"
+	@echo "make nbval   execute every notebook once more and compare what it prints"
 	@echo "make serve   build the book and serve it at port $(PORT)"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make bench   measure the sweep against plain training, and the labs"
@@ -40,10 +47,27 @@ $(STAMP): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-# After a failed build the parsed pages are dropped: kept, they would let the next build pass in silence.
+NOTEBOOKS = find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*'
+PAGE = $(basename $(firstword $(shell find chapters -name '$(CHAPTER).ipynb' -o -name '$(CHAPTER).md')))
+ONE := _build/$(CHAPTER)
+
+# After a build that failed or was stopped the parsed pages are dropped: kept, they would let the next one pass in silence.
+ifeq ($(CHAPTER),)
 book: $(STAMP)
-	@$(BIN)/jupyter-book build -W -n --keep-going . || { rm -rf _build/.doctrees; exit 1; }
+	@test -e _build/.complete || rm -rf _build/.doctrees
+	@rm -f _build/.complete
+	@$(BIN)/jupyter-book build -W -n --keep-going .
+	@touch _build/.complete
 	@echo "The book is at file://$(abspath $(HTML))/index.html"
+else
+book: $(STAMP)
+	@test -n "$(PAGE)" || { echo "there is no chapter named $(CHAPTER)"; exit 1; }
+	@! grep -qs '{glue' $(PAGE).md || { echo "$(CHAPTER) gathers what other pages computed: make book"; exit 1; }
+	@rm -rf $(ONE) && mkdir -p $(ONE)
+	@printf 'format: jb-book\nroot: %s\nchapters: [file: chapters/appendix/bibliography]\n' $(PAGE) > $(ONE)/_toc.yml
+	@$(BIN)/jupyter-book build -W -n --keep-going --toc $(ONE)/_toc.yml --path-output $(ONE) .
+	@echo "The page is at file://$(abspath $(ONE))/_build/html/$(PAGE).html"
+endif
 
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
@@ -61,11 +85,16 @@ browser: $(STAMP)
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	fi || true
 
+# Notebooks that the build has executed as they are now are not executed again: their outputs are compared.
 test: browser
 	$(BIN)/python -m pytest -q -n $(WORKERS) tests lrlib
-	@if find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' | grep -q .; then \
-		$(BIN)/python -m pytest -q --nbval-lax -n $(WORKERS) --dist loadscope chapters; \
-	else echo "no notebooks yet"; fi
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope -p tests.executed_notebooks --nbval-lax chapters
+
+test-quick: $(STAMP)
+	$(BIN)/python -m pytest -q -x -n $(WORKERS) -m "not browser and not slow" tests lrlib
+
+nbval: $(STAMP)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope --nbval-lax chapters
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
@@ -74,12 +103,12 @@ lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy -p lrlib
-	@find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' -exec $(BIN)/nbstripout --keep-id --keep-count --verify {} +
+	@$(NOTEBOOKS) -exec $(BIN)/nbstripout --keep-id --keep-count --verify {} +
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	@find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' -exec $(BIN)/nbstripout --keep-id --keep-count {} +
+	@$(NOTEBOOKS) -exec $(BIN)/nbstripout --keep-id --keep-count {} +
 
 clean:
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

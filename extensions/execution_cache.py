@@ -1,35 +1,56 @@
-"""Outputs that are never stale: a notebook is executed again when what it imports from ``lrlib`` has changed.
+"""Notebooks are executed side by side before Sphinx reads them, and only those whose outputs may have changed.
 
-jupyter-cache knows a notebook by its own code cells alone. Here each notebook gets a cache folder that is named
-by a fingerprint of the modules of ``lrlib`` that it can reach and of the pinned requirements, and Sphinx reads
-a page again when its fingerprint has changed.
+jupyter-cache knows a notebook by its own code cells alone. Here each executed notebook has a cache folder of its own,
+named by a fingerprint of all that its outputs hang on: its cells, the modules of ``lrlib`` that it can reach, the
+pinned requirements, and the versions of Python and torch. Where that cannot be told from the code, all of ``lrlib``
+counts. A folder appears whole, when the last cell has run, or not at all.
 """
 
 import ast
 import hashlib
+import json
+import os
+import platform
 import shutil
+import tempfile
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from notebook_runner import Execution, execute_all
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
 
 PACKAGE = "lrlib"
+# What brings in code that no import statement shows: imports by name, and code in strings.
+BY_NAME = {"import_module", "__import__", "runpy", "spec_from_file_location"}
+IN_STRINGS = {"exec", "eval"}
 
 
 def imported_modules(code: str, module: str = "", *, is_package: bool = False) -> set[str]:
     """Return the dotted names that ``code`` (the source of ``module``) may import, wherever in it the import stands.
 
+    A package that the code has by its bare name, so that any room can be an attribute of it, comes with a star, too.
+
     >>> sorted(imported_modules("import torch\\nfrom lrlib.tasks import digits_mlp"))
-    ['lrlib.tasks', 'lrlib.tasks.digits_mlp', 'torch']
+    ['lrlib.tasks', 'lrlib.tasks.digits_mlp', 'torch', 'torch.*']
     >>> sorted(imported_modules("from . import _check", "lrlib.schedules.decay"))
     ['lrlib.schedules', 'lrlib.schedules._check']
     """
     names: set[str] = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
+            for alias in node.names:
+                names.add(alias.name)
+                if not alias.asname or "." not in alias.name:
+                    names.add(f"{alias.name.partition('.')[0]}.*")
         elif isinstance(node, ast.ImportFrom):
             origin = node.module or ""
             if node.level:
@@ -41,29 +62,42 @@ def imported_modules(code: str, module: str = "", *, is_package: bool = False) -
     return names
 
 
+def opaque(code: str) -> bool:
+    """Say whether ``code`` may import what its import statements do not show."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Name) and node.id in BY_NAME | IN_STRINGS:
+            return True
+        if isinstance(node, ast.Attribute) and node.attr in BY_NAME:
+            return True
+        if isinstance(node, ast.alias) and node.name in BY_NAME:
+            return True
+    return False
+
+
 class Sources:
     """The modules of the package under ``root``, and what each of them reaches."""
 
     def __init__(self, root: Path) -> None:
+        self.root = root
         self.files: dict[str, Path] = {}
         for path in sorted((root / PACKAGE).rglob("*.py")):
             parts = path.relative_to(root).with_suffix("").parts
             self.files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
         self.reached = cache(self._reached)
 
-    def _is_package(self, name: str) -> bool:
-        return self.files[name].name == "__init__.py"
-
     def _reached(self, name: str) -> frozenset[str]:
         """Modules that importing ``name`` names directly, with the packages that lie around them."""
         code = self.files[name].read_text(encoding="utf-8")
-        found = imported_modules(code, name, is_package=self._is_package(name))
-        if "__getattr__" in code or "import_module" in code:  # imports by name at run time: assume all below it
+        found = imported_modules(code, name, is_package=self.files[name].name == "__init__.py")
+        # The package itself gives out its rooms by name: whoever has it bare is known by the star.
+        if name != PACKAGE and (opaque(code) or "__getattr__" in code):
             found |= {other for other in self.files if other.startswith(name.rpartition(".")[0] or name)}
         return frozenset(self.known(found))
 
     def known(self, names: set[str]) -> set[str]:
         """Return the modules among ``names``, and every package on the way to them."""
+        if f"{PACKAGE}.*" in names:
+            return set(self.files)
         modules: set[str] = set()
         for name in names:
             parts = name.split(".")
@@ -90,66 +124,164 @@ class Sources:
             if path.is_file() and path.suffix not in {".py", ".pyc"}
         )
 
-
-def notebook_code(path: Path) -> str:
-    """Return the code cells of a notebook as one source; cells that are not plain Python are left out."""
-    cells = []
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code":
-            code = "\n".join(
-                "pass" if line.lstrip().startswith(("%", "!")) else line for line in cell.source.splitlines()
-            )
+    def of_notebook(self, notebook: Path) -> set[str]:
+        """Return the modules that a notebook can reach: all of them unless its code says plainly which."""
+        if any(notebook.parent.glob("*.py")) or any(notebook.parent.glob("*/__init__.py")):
+            return set(self.files)
+        names: set[str] = set()
+        for cell in code_cells(notebook):
             try:
-                ast.parse(code)
+                code = TransformerManager().transform_cell(cell)
+                names |= imported_modules(code)
+                if "get_ipython" in code or opaque(code):  # magics become calls of get_ipython()
+                    return set(self.files)
             except SyntaxError:
-                continue
-            cells.append(code)
-    return "\n".join(cells)
+                return set(self.files)
+        return self.closure(names)
 
 
-def fingerprint(notebook: Path, root: Path, sources: Sources) -> str:
-    """Return a name for all that the outputs of ``notebook`` hang on besides its own cells."""
-    modules = sources.closure(imported_modules(notebook_code(notebook)))
-    files = [sources.files[name] for name in sorted(modules)] + sources.data_files(modules)
-    digest = hashlib.sha256()
+def code_cells(notebook: Path) -> list[str]:
+    """Return the sources of the code cells."""
+    return [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+
+
+def _versions() -> list[str]:
+    try:
+        return [platform.python_version(), version("torch")]
+    except PackageNotFoundError:
+        return [platform.python_version()]
+
+
+def fingerprint(notebook: Path, sources: Sources) -> str:
+    """Return a name for all that the outputs of ``notebook`` hang on."""
+    root, modules = sources.root, sources.of_notebook(notebook)
+    beside = [path for path in notebook.parent.iterdir() if path.is_file() and path.suffix not in {".ipynb", ".md"}]
+    files = [sources.files[name] for name in sorted(modules)] + sources.data_files(modules) + sorted(beside)
+    digest = hashlib.sha256(json.dumps([*_versions(), notebook.name, *code_cells(notebook)]).encode())
     for path in [root / "requirements.txt", *files]:
-        digest.update(str(path.relative_to(root)).encode())
+        digest.update(f"\0{path.relative_to(root).as_posix()}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _cache_root(app: Sphinx) -> Path:
-    return Path(app.outdir).parent / ".jupyter_cache"
+class ExecutedNotebooks:
+    """The executed notebooks of the project in ``root``: one folder each, named by its fingerprint."""
 
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "_build" / ".jupyter_cache"
+        self.sources = Sources(root)
+        self.key = cache(lambda path: fingerprint(path, self.sources))
 
-def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    root = Path(app.srcdir)
-    sources = Sources(root)
-    before = getattr(env, "lrlib_fingerprints", {})
-    now = {
-        docname: fingerprint(Path(env.doc2path(docname)), root, sources)
-        for docname in env.found_docs
-        if env.doc2path(docname).endswith(".ipynb")
-    }
-    env.lrlib_fingerprints = now
-    return [docname for docname in now if now[docname] != before.get(docname)]
+    def place(self, path: Path) -> Path:
+        """Where a notebook's outputs are, once it has been executed as it is now."""
+        return self.folder / self.key(path)
 
+    def read(self, path: Path) -> nbformat.NotebookNode | None:
+        """Return the code cells with the outputs that they have when executed now, or None if that is not known."""
+        if not self.place(path).is_dir():
+            return None
+        try:
+            return get_cache(str(self.place(path))).merge_match_into_notebook(nbformat.read(path, as_version=4))[1]
+        except KeyError:
+            return None
 
-def _choose_cache(app: Sphinx, docname: str, source: list[str]) -> None:
-    key = app.env.lrlib_fingerprints.get(docname, "pages")
-    app.env.mystnb_config = app.env.mystnb_config.copy(execution_cache_path=str(_cache_root(app) / key))
+    def write(self, execution: Execution) -> None:
+        """Keep what a notebook came to, in one move."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix="unfinished-") as workshop:
+            whole = Path(workshop, "cache")
+            get_cache(str(whole)).cache_notebook_bundle(
+                CacheBundleIn(execution.notebook, str(execution.path), data={"execution_seconds": execution.seconds}),
+                check_validity=False,
+            )
+            shutil.rmtree(self.place(execution.path), ignore_errors=True)
+            os.replace(whole, self.place(execution.path))
+        times = self._times() | {execution.path.stem: execution.seconds}
+        unfinished = self.folder / "unfinished.json"
+        unfinished.write_text(json.dumps(times), encoding="utf-8")
+        os.replace(unfinished, self.folder / "seconds.json")
 
+    def _times(self) -> dict[str, float]:
+        try:
+            return json.loads((self.folder / "seconds.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
 
-def _drop_unused_caches(app: Sphinx, error: Exception | None) -> None:
-    if error is None and app.builder.format == "html":
-        used = {*app.env.lrlib_fingerprints.values(), "pages"}
-        for folder in _cache_root(app).glob("*/"):
+    def longest_first(self, paths: list[Path]) -> list[Path]:
+        """Order notebooks by the seconds that they took last; new ones come first, by the length of their code."""
+        times = self._times()
+        return sorted(paths, key=lambda path: (times.get(path.stem, 1e9), len("".join(code_cells(path)))), reverse=True)
+
+    def keep_only(self, paths: list[Path]) -> None:
+        """Drop what is not the outputs of any of these notebooks as they are now."""
+        used = {self.key(path) for path in paths}
+        for folder in self.folder.glob("*/"):
             if folder.name not in used:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+def _execute(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+    """Execute what is not in the cache, and name the pages to be read again."""
+    pages = {name: Path(env.doc2path(name)) for name in sorted(env.found_docs) if env.doc2path(name).endswith(".ipynb")}
+    app.executed_notebooks = executed = ExecutedNotebooks(Path(app.srcdir))
+    missing = []
+    logger.info("")  # Sphinx has begun a line of its own
+    for path in pages.values():
+        if executed.read(path) is None:
+            missing.append(path)
+        else:
+            logger.info("%6s    %s (from the cache)", "", path.stem)
+
+    def report(execution: Execution) -> None:
+        if not execution.error:
+            executed.write(execution)
+        outcome = "FAILED" if execution.error else "executed"
+        logger.info("%6.1f s  %s (%s)", execution.seconds, execution.path.stem, outcome)
+
+    failed = [
+        execution
+        for execution in execute_all(
+            executed.longest_first(missing),
+            workers=int(os.environ.get("WORKERS", "2")),
+            timeout=app.config.nb_execution_timeout,
+            done=report,
+        )
+        if execution.error
+    ]
+    for execution in failed:
+        logger.error("%s, %s", execution.path.relative_to(app.srcdir), execution.error)
+    if failed:
+        raise SystemExit(1)  # an exception would bury the cell's traceback under Sphinx's own
+    before = getattr(env, "lrlib_fingerprints", {})
+    env.lrlib_fingerprints = {name: executed.key(path) for name, path in pages.items()}
+    return [name for name, key in env.lrlib_fingerprints.items() if key != before.get(name)]
+
+
+def _choose_cache(app: Sphinx, docname: str, source: list[str]) -> None:
+    path = Path(app.env.doc2path(docname))
+    folder = app.executed_notebooks.place(path) if path.suffix == ".ipynb" else app.executed_notebooks.folder / "pages"
+    app.env.mystnb_config = app.env.mystnb_config.copy(execution_cache_path=str(folder))
+
+
+def is_whole_book(app: Sphinx) -> bool:
+    """Say whether all pages are built, or (``make book CHAPTER=…``) one."""
+    return getattr(app.config, "external_toc_path", "_toc.yml") == "_toc.yml"
+
+
+def _allow_references_to_other_pages(app: Sphinx, config: object) -> None:
+    if not is_whole_book(app):
+        app.config.suppress_warnings += ["ref", "myst.xref_missing"]
+
+
+def _drop_unused_caches(app: Sphinx, error: Exception | None) -> None:
+    if error is None and app.builder.format == "html" and is_whole_book(app):
+        paths = [Path(app.env.doc2path(name)) for name in app.env.lrlib_fingerprints]
+        app.executed_notebooks.keep_only(paths)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("env-get-outdated", _outdated)
+    app.connect("config-inited", _allow_references_to_other_pages)
+    app.connect("env-get-outdated", _execute)
     app.connect("source-read", _choose_cache)
     app.connect("build-finished", _drop_unused_caches)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -1,7 +1,9 @@
 """Figures from records: every function takes data, draws on ``ax`` and returns it. None of them trains."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,10 +12,12 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from lrlib import _check, style
-from lrlib.evidence import SCALES, Interval, Region
-from lrlib.schedules import Schedule
-from lrlib.surfaces import Surface
-from lrlib.training import Run, Sweep, Trajectory
+
+if TYPE_CHECKING:  # a saved sweep can be drawn without torch
+    from lrlib.evidence import Interval, Region
+    from lrlib.schedules import Schedule
+    from lrlib.surfaces import Surface
+    from lrlib.training import Run, Sweep, Trajectory
 
 _Label = tuple[str, float, float, Any]  # text, x, y, colour
 _SPLITS = {"train_loss": "training loss", "validation_loss": "validation loss"}
@@ -198,6 +202,8 @@ def plot_intervals(
         colours: the colour of a row, by its label, where it is not the accent.
         ax: where to draw.
     """
+    from lrlib.evidence import SCALES, Interval  # not at the top: it loads torch
+
     table = {label: row if isinstance(row, Mapping) else {"": row} for label, row in rows.items()}
     every = [value for row in table.values() for value in row.values()]
     if not every or not all(isinstance(value, Interval) for value in every):

@@ -1,12 +1,22 @@
-"""One thread, no window, and the same random examples at every run."""
+"""One thread, no window, the same random examples at every run; and which tests are slow."""
 
 import os
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import pytest
 import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
 settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
+
+# They call the C compiler for every rule and every kind of network.
+SLOW = {"test_compiler_parity", "test_compiler_primitives", "test_training_compiled"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,8 +13,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "extensions"))
 
-from execution_cache import Sources, fingerprint, imported_modules  # noqa: E402
-from offline_pages import loaded_from_elsewhere  # noqa: E402
+from execution_cache import imported_modules  # noqa: E402
 
 FLOORS = {
     "_check": 0,
@@ -34,6 +34,7 @@ FLOORS = {
     "style": 6,
     "plots": 6,
     "widgets": 7,
+    "__main__": 8,
 }
 MODULES = sorted((ROOT / "lrlib").rglob("*.py"))
 NOTEBOOKS = sorted(p for p in (ROOT / "chapters").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
@@ -153,52 +154,14 @@ def test_configuration_needs_no_network() -> None:
     assert addresses == []
 
 
-@pytest.mark.parametrize(
-    ("html", "fetches"),
-    [
-        ('<script src="https://elsewhere.example/a.js"></script>', True),
-        ("<script async src=//elsewhere.example/a.js></script>", True),
-        ('<link rel="stylesheet" href="https://elsewhere.example/a.css">', True),
-        ('<link href="https://elsewhere.example/a.css" rel="stylesheet">', True),
-        ('<img alt="" src="http://elsewhere.example/a.png">', True),
-        ('<script src="../_static/a.js"></script><link rel="stylesheet" href="_static/a.css">', False),
-        ('<a href="https://doi.org/10.1214/aoms/1177729586">doi</a>', False),
-        ('<link rel="canonical" href="https://elsewhere.example/">', False),
-    ],
-)
-def test_what_a_page_fetches_is_noticed(html: str, fetches: bool) -> None:
-    assert bool(loaded_from_elsewhere(html)) is fetches
-
-
-def write_package(root: Path) -> None:
-    (root / "requirements.txt").write_text("numpy==2\n", encoding="utf-8")
-    rooms = {
-        "__init__": "",
-        "low": "x = 1\n",
-        "high": "def f():\n    from lrlib import low\n    return low\n",
-        "apart": "",
-    }
-    (root / "lrlib").mkdir()
-    for name, code in rooms.items():
-        (root / "lrlib" / f"{name}.py").write_text(code, encoding="utf-8")
-    cells = [nbformat.v4.new_code_cell("%matplotlib inline\nfrom lrlib.high import f\nf()")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "page.ipynb")
-
-
-@pytest.mark.parametrize(
-    ("changed", "runs_again"),
-    [
-        ("lrlib/low.py", True),
-        ("lrlib/high.py", True),
-        ("lrlib/__init__.py", True),
-        ("requirements.txt", True),
-        ("lrlib/apart.py", False),
-    ],
-)
-def test_a_notebook_runs_again_when_what_it_reaches_has_changed(tmp_path: Path, changed: str, runs_again: bool) -> None:
-    write_package(tmp_path)
-    before = fingerprint(tmp_path / "page.ipynb", tmp_path, Sources(tmp_path))
-    assert before == fingerprint(tmp_path / "page.ipynb", tmp_path, Sources(tmp_path))
-    with (tmp_path / changed).open("a", encoding="utf-8") as file:
-        file.write("# changed\n")
-    assert (before != fingerprint(tmp_path / "page.ipynb", tmp_path, Sources(tmp_path))) is runs_again
+def test_binder_installs_all_that_the_chapters_import() -> None:
+    text = (ROOT / "binder" / "postBuild").read_text(encoding="utf-8")
+    script = re.search(r"sed -E '([^']+)' requirements.txt", text)
+    assert script
+    command = ["sed", "-E", script[1], "requirements.txt"]
+    installed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    provided_by = {"myst_nb": "jupyter-book", "sklearn": "scikit-learn", "IPython": "jupyterlab"}
+    there = {*sys.stdlib_module_names, "lrlib", "torch"}  # torch comes from environment.yml
+    code = [c.source for path in NOTEBOOKS for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    imported = {name.partition(".")[0] for source in code for name in imported_modules(source)} - there
+    assert {name for name in imported if f"{provided_by.get(name, name)}==" not in installed} == set()

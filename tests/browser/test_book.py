@@ -1,11 +1,14 @@
 """Every page of the built book: labs alive, no complaint, no request elsewhere, no sideways scroll."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from browser.conftest import without
 
 ROOT = Path(__file__).parents[2]
 BOOK = Path(os.environ.get("LRBOOK_HTML", ROOT / "_build" / "html"))
@@ -17,7 +20,12 @@ PAGES = sorted(
     and 'http-equiv="Refresh"' not in page.read_text(encoding="utf-8")  # a page that only leads to another
 )
 
-pytestmark = pytest.mark.skipif(not PAGES, reason=f"NO BOOK: there is nothing in {BOOK}; build it first")
+
+def test_the_book_is_there() -> None:
+    if not PAGES:
+        without(f"NO BOOK: there is nothing in {BOOK}; build it first")
+    contents = re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    assert {f"{name}.html" for name in contents} <= set(PAGES)
 
 
 @pytest.mark.parametrize("way", ["http", "file"])
