@@ -63,7 +63,7 @@ class Stack:
             name: self._stack([dict(m.named_buffers())[name] for m in models]) for name, _ in models[0].named_buffers()
         }
         flat = torch.cat([tensor.flatten(1) for tensor in stacked], dim=1)  # (runs, P)
-        self._params = [flat] if plan.rule.elementwise else stacked
+        self._params = [flat] if plan.rule.flattenable else stacked
         self._state = plan.rule.init(self._params)
         self._data = {name: self._place(getattr(task, name)) for name in ("train", "validation")}
         order = [
@@ -144,7 +144,7 @@ class Stack:
         return torch.stack(xs)[self._index], targets[rows][self._index]
 
     def _pieces(self, params: list[Tensor]) -> list[Tensor]:
-        if not self.plan.rule.elementwise:
+        if not self.plan.rule.flattenable:
             return [tensor.detach() for tensor in params]
         columns = params[0].detach().split([shape.numel() for shape in self._shapes], dim=1)
         return [column.view(-1, *shape) for column, shape in zip(columns, self._shapes, strict=True)]
@@ -171,7 +171,7 @@ class Stack:
                 flat = flat * scale.unsqueeze(1)
                 gradients = tuple(g * scale.view(-1, *[1] * (g.dim() - 1)) for g in gradients)
             rates = torch.from_numpy(self._planned_rates(1)[0]).to(plan.device, plan.dtype)
-            grads = [flat] if plan.rule.elementwise else list(gradients)
+            grads = [flat] if plan.rule.flattenable else list(gradients)
             before = self._params
             self._params, self._state = plan.rule.update(before, grads, self._state, rates)
             if plan.record_updates:
