@@ -13,6 +13,7 @@ from lrlib.schedules import PlateauRule, Schedule, scale
 from lrlib.tasks import Task
 from lrlib.training.compiled import Compilation, CompiledStack, compilation, obstacle
 from lrlib.training.device import find_device
+from lrlib.training.horizon import Unfinished, check_base, check_horizon
 from lrlib.training.records import Run, Sweep, concatenate
 from lrlib.training.stack import Plan, Stack
 from lrlib.updates import UpdateRule, sgd
@@ -37,11 +38,11 @@ def train(task: Task, *, learning_rate: float | Schedule, seed: int = 0, **setti
     if settings.get("schedule") is not None:
         _check.fail("schedule", "None where learning_rate is a schedule already", settings["schedule"])
     steps = _check.integer("steps", settings.get("steps"), at_least=1)
-    _check_horizon("learning_rate", learning_rate, steps)
+    check_horizon("learning_rate", learning_rate, steps, settings.get("unfinished", "warn"))
     peak = float(learning_rate(np.arange(steps)).max())
     if peak == 0:
         _check.fail("learning_rate", f"a schedule that is above 0 somewhere in its first {steps} steps", learning_rate)
-    settings["schedule"] = scale(learning_rate, 1 / peak)
+    settings |= {"schedule": scale(learning_rate, 1 / peak), "unfinished": "ok"}
     return sweep(task, learning_rates=[peak], seeds=[seed], **settings)[0]
 
 
@@ -63,7 +64,10 @@ def sweep(
         learning_rates: the rates, each above 0; with a ``schedule``, its peak (what it is multiplied by).
         seeds: one or more; a seed alone decides initial weights, minibatches, augmentation and dropout.
         rule: an update rule of :mod:`lrlib.updates`; plain gradient descent if none is given.
-        schedule: the shape of the rate, as a schedule of base 1; its horizon must cover ``steps``.
+        schedule: the shape of the rate: a schedule whose highest rate over the run is 1 (to 1 %), which each of the
+            ``learning_rates`` is multiplied by; its horizon must cover ``steps``.
+        unfinished: what to do if the schedule's horizon is longer than the run: ``"warn"``
+            (:class:`~lrlib.training.UnfinishedSchedule`), ``"ok"`` or ``"raise"``; the record says it in any case.
         feedback: a rule that lowers the rate by the validation loss, such as
             :func:`~lrlib.schedules.reduce_on_plateau`, asked at every evaluation; needs ``eval_every``.
         steps: how many updates to make.
@@ -75,7 +79,8 @@ def sweep(
         eval_examples: evaluate on the first so many examples of each part, or on all if there are fewer.
         clip_norm: scale each run's gradient down to at most this norm.
         record_updates: record each tensor's update-to-weight ratio at each step.
-        divergence_threshold: a run counts as diverged once its loss exceeds so many times max(1, its first loss).
+        divergence_threshold: a run counts as diverged once its loss exceeds so many times the size of its first; see
+            :func:`~lrlib.training.first_divergence`.
         threads: torch threads on the CPU, or how many compiled runs go on at once.
         engine: ``"torch"``; ``"compiled"``, several times faster on a CPU, for tasks and rules that can be traced;
             ``"auto"`` compiles what can be compiled where there are enough updates to pay for it.
@@ -88,7 +93,7 @@ def sweep(
     >>> result = sweep(digits_mlp(), learning_rates=[0.01, 0.1], seeds=[0, 1], steps=20)
     >>> result
     Sweep(2 rates from 0.01 to 0.1 × 2 seeds, 20 steps, 0 diverged)
-    >>> result.final().shape
+    >>> result.final("train_loss").shape
     (2, 2)
     """
     rates = _check.reals("learning_rates", learning_rates, above=0)
@@ -139,6 +144,7 @@ def _plan(
     steps: int,
     rule: UpdateRule | None = None,
     schedule: Schedule | None = None,
+    unfinished: Unfinished = "warn",
     feedback: PlateauRule | None = None,
     batch_size: int | None = 64,
     dtype: torch.dtype = torch.float32,
@@ -157,8 +163,10 @@ def _plan(
     if not isinstance(rule, UpdateRule):
         _check.fail("rule", "an UpdateRule", rule, error=TypeError)
     steps = _check.integer("steps", steps, at_least=1)
+    _check.choice("unfinished", unfinished, ("warn", "ok", "raise"))
     if schedule is not None:
-        _check_horizon("schedule", schedule, steps)
+        check_horizon("schedule", schedule, steps, unfinished)
+        check_base(schedule, steps)
     if feedback is not None:
         if not isinstance(feedback, PlateauRule):
             _check.fail("feedback", "a PlateauRule", feedback, error=TypeError)
@@ -195,10 +203,3 @@ def _engine(plan: Plan, engine: str, *, updates: int) -> type[Stack]:
     if reason is not None and engine == "compiled":
         _check.fail("engine", f"'auto' or 'torch' here, since {reason}", engine)
     return CompiledStack if reason is None else Stack
-
-
-def _check_horizon(name: str, schedule: Schedule, steps: int) -> None:
-    if not isinstance(schedule, Schedule):
-        _check.fail(name, "a Schedule", schedule, error=TypeError)
-    if schedule.total_steps is not None and schedule.total_steps < steps:
-        _check.fail(name, f"a schedule of at least {steps} steps, as many as the run", schedule)

@@ -12,6 +12,7 @@ from torch.func import vmap
 from lrlib.models import initial_parameters, is_chain, stacked_forward
 from lrlib.schedules import PlateauRule, Schedule
 from lrlib.tasks import Task, augment_batch, batch_order
+from lrlib.training.horizon import unfinished
 from lrlib.training.records import Sweep
 from lrlib.updates import State, UpdateRule, effective_rates
 
@@ -237,7 +238,7 @@ class Stack:
         return Sweep(
             learning_rates=self.learning_rates,
             seeds=self.seeds,
-            rates=self._rates[:, :done].copy(),
+            rates_used=self._rates[:, :done].copy(),
             loss=self._loss[:done].T.cpu().double().numpy().copy(),
             grad_norm=self._grad_norm[:done].T.cpu().double().numpy().copy(),
             update_ratio=ratios.cpu().double().numpy(),
@@ -253,6 +254,7 @@ class Stack:
                 "task": plan.task.name,
                 "rule": repr(plan.rule),
                 "schedule": "constant" if schedule is None else repr(schedule),
+                **({"unfinished": note} if (note := unfinished(plan.schedule, plan.steps)) else {}),
                 "batch_size": plan.batch_size,
                 "dtype": str(plan.dtype).removeprefix("torch."),
                 "device": plan.device.type,
