@@ -141,6 +141,18 @@ def test_a_rate_held_in_a_tensor_stays_the_same_tensor():
         scheduler.step()
 
 
+@pytest.mark.parametrize("shape", [(), (1,)])
+@pytest.mark.parametrize("how", [{"fused": True}, {"foreach": False}])
+def test_compiled_optimizers_keep_their_rate_in_a_tensor(shape, how):
+    rate, plan = torch.full(shape, 1e-3), cosine(1e-3, total_steps=10)
+    weight = parameter()
+    weight.grad = torch.ones_like(weight)
+    optimizer = torch.optim.Adam([weight], lr=rate, **how)
+    used = torch_rates(as_torch(plan, optimizer), optimizer, steps=10)[:, 0]
+    np.testing.assert_allclose(used, plan(np.arange(10)), rtol=1e-6)
+    assert optimizer.param_groups[0]["lr"] is rate
+
+
 def test_a_second_schedule_replaces_the_first():
     optimizer = torch.optim.SGD([parameter()], lr=1.0)
     as_torch(constant(0.25), optimizer)

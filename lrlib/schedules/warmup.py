@@ -12,7 +12,8 @@ def warmup_linear(learning_rate: float, *, warmup_steps: int, start_factor: floa
 
     η_t = η (f + (1 − f) t / W) up to W, then η; η = ``learning_rate`` > 0, W = ``warmup_steps`` >= 0 (0: no warm-up),
     f = ``start_factor`` in [0, 1]. ``None`` stands for f = 1 / (W + 1), so that the rate climbs by η / (W + 1) from
-    each update to the next as if it came from nothing, and no update is spent at a rate of zero. Step W is the first
+    each update to the next as if it came from nothing, and no update is spent at a rate of zero. (With f = 0 update 0
+    moves nothing; it only fills the moments of Adam and its kin.) Step W is the first
     at the full rate.
 
     Raises:
