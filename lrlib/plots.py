@@ -39,7 +39,7 @@ def plot_final_loss(
     """
     ax = _axes(ax)
     final, rates = sweep.final(measure), sweep.rate_axis
-    failed = sweep.by_rate(sweep.diverged).mean(axis=1) >= 0.5
+    failed = sweep.diverged_share >= 0.5
     finite = np.where(np.isfinite(final), final, np.nan)
     low, middle, high = np.full((3, len(rates)), np.nan)
     kept = ~np.isnan(finite).all(axis=1)
@@ -109,7 +109,7 @@ def plot_ledger(run: Run, *, planned: Schedule | None = None, ax: Axes | None = 
     steps = np.arange(run.steps)
     if planned is not None:
         ax.plot(steps, planned(steps), color=style.GHOST, linewidth=5, label="planned", solid_capstyle="butt")
-    ax.plot(steps, run.rates, color=style.ACCENT, label="used")
+    ax.plot(steps, run.rates_used, color=style.ACCENT, label="used")
     ax.set(xlabel="step", ylabel="learning rate η", ylim=(0, None))
     ax.legend()
     return ax

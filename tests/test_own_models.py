@@ -561,7 +561,7 @@ def test_a_rate_is_recorded_as_it_was_used_and_fetched_from_no_device(monkeypatc
     stack.advance(4)
     assert few == len(calls) - few  # as many a call, however many steps
     monkeypatch.undo()
-    np.testing.assert_array_equal(stack.records().rates[:, 0], np.array([0.1, 0.3], dtype=np.float32))
+    np.testing.assert_array_equal(stack.records().rates_used[:, 0], np.array([0.1, 0.3], dtype=np.float32))
 
 
 def test_a_layer_that_only_looks_like_a_chain_is_run_by_the_module():

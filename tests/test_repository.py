@@ -67,6 +67,13 @@ def test_a_module_fits_in_one_head(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 320
 
 
+@pytest.mark.parametrize("path", [p for p in MODULES if p.name == "__init__.py"], ids=relative)
+def test_no_module_has_the_name_of_a_function_beside_it(path: Path) -> None:
+    imports = [n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.ImportFrom)]
+    names = {alias.asname or alias.name for node in imports for alias in node.names}
+    assert not names & {module.stem for module in path.parent.glob("*.py")}
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=relative)
 def test_a_notebook_keeps_no_stray_outputs(path: Path) -> None:
     for number, cell in enumerate(nbformat.read(path, as_version=4).cells):

@@ -22,6 +22,18 @@ FUNCTIONS = {
         {"learning_rate": 0.1, "decay_rate": 1.0},
         {"learning_rate": POSITIVE, "decay_rate": NOT_NEGATIVE, "decay_steps": POSITIVE},
     ),
+    "inverse_power": (
+        {"learning_rate": 0.1, "power": 0.5},
+        {"learning_rate": POSITIVE, "power": POSITIVE, "decay_steps": POSITIVE},
+    ),
+    "inverse_square_root": (
+        {"learning_rate": 0.1, "warmup_steps": 10},
+        {"learning_rate": POSITIVE, "warmup_steps": COUNT},
+    ),
+    "cool_down": (
+        {"schedule": constant(0.1), "from_step": 5, "steps": 10},
+        {"from_step": COUNT_OR_NONE, "steps": COUNT, "eta_min": "a finite number >= 0 and <= 0.1"},
+    ),
     "step": (
         {"learning_rate": 0.1, "step_size": 3},
         {"learning_rate": POSITIVE, "step_size": COUNT, "gamma": POSITIVE},
@@ -135,7 +147,12 @@ def test_counts_that_float64_cannot_hold(function, argument):
         ("cyclic", "mode", None, ValueError, "one of 'triangular', 'triangular2', 'exp_range'"),
         ("one_cycle", "anneal_strategy", "cosine", ValueError, "one of 'cos', 'linear'"),
         ("one_cycle", "three_phase", 1, TypeError, "True or False"),
-        ("warmup_stable_decay", "decay_shape", "log", ValueError, "one of 'linear', 'cosine', 'sqrt'"),
+        ("cool_down", "shape", "sqrt", ValueError, "one of 'linear', 'cosine', '1-sqrt'"),
+        ("cool_down", "schedule", 0.1, TypeError, "a Schedule"),
+        ("cool_down", "from_step", -1, ValueError, "an integer >= 0"),
+        ("cool_down", "steps", 0, ValueError, "an integer >= 1"),
+        ("cool_down", "eta_min", 0.2, ValueError, "a finite number >= 0 and <= 0.1"),
+        ("warmup_stable_decay", "decay_shape", "log", ValueError, "one of 'linear', 'cosine', '1-sqrt'"),
         ("warmup_stable_decay", "warmup_steps", 10, ValueError, "an integer >= 0 and <= 9"),
         ("warmup_stable_decay", "decay_steps", 9, ValueError, "an integer >= 1 and <= 8"),
         ("multistep", "milestones", [], ValueError, "a non-empty sequence of integers"),

@@ -217,7 +217,7 @@ def test_warmup_stable_decay(rate, warmup, stable, decay, start, fraction, shape
 @given(rate=rates, fraction=fractions, total=st.integers(100, 300), decay=st.integers(1, 90))
 def test_square_root_decay_against_its_formula(rate, fraction, total, decay):
     schedule = schedules.warmup_stable_decay(
-        rate, total_steps=total, warmup_steps=0, decay_steps=decay, eta_min=fraction * rate, decay_shape="sqrt"
+        rate, total_steps=total, warmup_steps=0, decay_steps=decay, eta_min=fraction * rate, decay_shape="1-sqrt"
     )
     for step in range(total + 2):
         passed = min(max(step - (total - decay), 0), decay)

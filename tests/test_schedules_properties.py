@@ -12,9 +12,12 @@ from lrlib import schedules
 from lrlib.schedules import (
     Schedule,
     constant,
+    cool_down,
     cosine,
     cyclic,
     exponential,
+    inverse_power,
+    inverse_square_root,
     inverse_time,
     join,
     linear,
@@ -52,10 +55,16 @@ EVERY = [
     one_cycle(0.1, total_steps=100),
     one_cycle(0.1, total_steps=100, anneal_strategy="linear", three_phase=True),
     warmup_stable_decay(0.1, total_steps=100, warmup_steps=10, decay_steps=20),
-    warmup_stable_decay(0.1, total_steps=100, warmup_steps=0, decay_steps=100, decay_shape="sqrt"),
+    warmup_stable_decay(0.1, total_steps=100, warmup_steps=0, decay_steps=100, decay_shape="1-sqrt"),
     warmup_stable_decay(0.1, total_steps=100, warmup_steps=50, decay_steps=50, decay_shape="cosine", start_factor=0.5),
     join([warmup_linear(0.1, warmup_steps=10), constant(0.1), linear(0.1, total_steps=20)], boundaries=[10, 80]),
     scale(one_cycle(0.1, total_steps=100), 3.0),
+    inverse_power(0.1, power=0.5, decay_steps=10),
+    inverse_square_root(0.1, warmup_steps=10),
+    inverse_square_root(0.1, warmup_steps=1),
+    cool_down(constant(0.1), from_step=60, steps=40),
+    cool_down(inverse_square_root(0.1, warmup_steps=10), from_step=60, steps=40, shape="1-sqrt", eta_min=0.001),
+    cool_down(warm_restarts(0.1, T_0=70), from_step=0, steps=100, shape="cosine"),
 ]
 each = pytest.mark.parametrize("schedule", EVERY, ids=repr)
 
@@ -173,7 +182,7 @@ def test_warmup_moves_the_schedule_and_its_horizon():
     assert with_warmup(linear(0.1, total_steps=90), warmup_steps=10).total_steps == 100
 
 
-@pytest.mark.parametrize("shape", ["linear", "cosine", "sqrt"])
+@pytest.mark.parametrize("shape", ["linear", "cosine", "1-sqrt"])
 def test_warmup_stable_decay_is_flat_in_between_and_continuous(shape):
     schedule = warmup_stable_decay(
         1.0, total_steps=1000, warmup_steps=100, decay_steps=200, eta_min=0.1, decay_shape=shape
@@ -182,7 +191,7 @@ def test_warmup_stable_decay_is_flat_in_between_and_continuous(shape):
     assert set(rates[100:801]) == {1.0}
     assert rates[801] < 1.0
     assert rates[999] > rates[1000] == rates[1001] == 0.1
-    largest = 0.9 * math.sqrt(1 / 200) if shape == "sqrt" else 0.02
+    largest = 0.9 * math.sqrt(1 / 200) if shape == "1-sqrt" else 0.02
     assert np.max(np.abs(np.diff(rates))) <= largest * (1 + 1e-9)
 
 
@@ -238,6 +247,68 @@ def test_scale_is_linear_and_keeps_the_horizon():
     bigger = scale(schedule, 7.0)
     np.testing.assert_array_equal(bigger(np.arange(80)), 7.0 * schedule(np.arange(80)))
     assert bigger.total_steps == 50
+
+
+def test_equal_schedules_hash_alike_whatever_the_order_of_their_hyperparameters():
+    def formula(step, *, milestones, rate):
+        return rate * np.ones(step.shape)
+
+    def made(**hyperparameters):
+        return Schedule(formula, name="own", hyperparameters=hyperparameters)
+
+    lists = made(milestones=[1, [2, 3]], rate=0.1), made(rate=0.1, milestones=[1, [2, 3]])
+    assert lists[0] == lists[1]
+    assert hash(lists[0]) == hash(lists[1])
+    assert lists[0] != made(milestones=[1, [2, 4]], rate=0.1)
+    arrays = made(milestones=np.arange(3), rate=0.1), made(rate=0.1, milestones=np.arange(3))
+    assert len({*arrays}) == 1
+    assert arrays[0] != made(milestones=np.arange(4), rate=0.1)
+    assert lists[0] != 0.1
+    nested = [with_warmup(schedule, warmup_steps=3) for schedule in lists]
+    assert len({*nested}) == 1
+
+
+def test_powers_of_the_step():
+    t = np.arange(500)
+    same = inverse_time(0.3, decay_rate=1.0, decay_steps=40), inverse_power(0.3, power=1.0, decay_steps=40)
+    np.testing.assert_allclose(same[0](t), same[1](t), rtol=1e-14)
+    a, b, power = 0.7, 5.0, 0.6
+    paper = inverse_power(a / b, power=power, decay_steps=b ** (1 / power))
+    np.testing.assert_allclose(paper(t), a / (b + t**power), rtol=1e-12)
+
+
+def test_the_transformers_schedule_is_the_papers():
+    width, warmup, count = 512, 40, np.arange(1, 400.0)
+    paper = width**-0.5 * np.minimum(count**-0.5, count * warmup**-1.5)
+    rate = inverse_square_root((width * warmup) ** -0.5, warmup_steps=warmup)
+    np.testing.assert_allclose(rate(np.arange(399)), paper, rtol=1e-12)
+    assert rate(np.arange(399)).argmax() == warmup - 1
+    assert rate(4 * warmup - 1) == pytest.approx(rate(warmup - 1) / 2)
+
+
+@pytest.mark.parametrize("shape", ["linear", "cosine", "1-sqrt"])
+def test_a_branch_is_its_trunk_until_it_falls(shape):
+    trunk, t = inverse_square_root(0.1, warmup_steps=10), np.arange(200)
+    for start in (0, 5, 60):
+        branch = cool_down(trunk, from_step=start, steps=50, shape=shape, eta_min=0.001)
+        np.testing.assert_array_equal(branch(t[: start + 1]), trunk(t[: start + 1]))
+        assert (np.diff(branch(t[start : start + 51])) < 0).all()
+        np.testing.assert_allclose(branch(t[start + 50 :]), 0.001)
+        assert branch.total_steps == start + 50
+    whole = warmup_stable_decay(0.1, total_steps=100, warmup_steps=9, decay_steps=20, decay_shape=shape)
+    branch = cool_down(warmup_linear(0.1, warmup_steps=9), from_step=80, steps=20, shape=shape)
+    np.testing.assert_allclose(branch(t), whole(t), rtol=1e-12, atol=1e-16)
+
+
+def test_a_warm_up_of_nothing_and_of_everything():  # no division by zero, no rate of 0, no decay that never comes
+    plain = cosine(0.1, total_steps=9)
+    np.testing.assert_array_equal(with_warmup(plain, warmup_steps=0)(np.arange(20)), plain(np.arange(20)))
+    for schedule in (with_warmup(constant(0.1), warmup_steps=5), warmup_linear(0.1, warmup_steps=5)):
+        assert schedule(0) > 0
+    with pytest.raises(ValueError, match="warmup_steps must be an integer >= 0 and <= 9, but got 10"):
+        warmup_stable_decay(0.1, total_steps=10, warmup_steps=10, decay_steps=1)
+    with pytest.raises(ValueError, match=r"boundaries\[0\] must be an integer >= 1, but got 0"):
+        join([constant(0.1), constant(0.2)], boundaries=[0])
 
 
 def test_a_growing_rate_overflows_to_infinity_in_silence():

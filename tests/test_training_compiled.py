@@ -27,7 +27,7 @@ def test_every_record_is_the_torch_engines(rule, shift):
     schedule = schedules.cosine(1.0, total_steps=30)
     task = tasks.digits_mlp(hidden=(8,), shift=shift)
     compiled, plain = engines(task, rule=rule, schedule=schedule, eval_every=10, threads=2)
-    for name in ("loss", "grad_norm", "rates", "train_loss", "validation_loss"):
+    for name in ("loss", "grad_norm", "rates_used", "train_loss", "validation_loss"):
         np.testing.assert_allclose(getattr(compiled, name), getattr(plain, name), rtol=1e-9, err_msg=name)
     np.testing.assert_array_equal(compiled.eval_steps, plain.eval_steps)
     for name, value in plain.parameters.items():
@@ -58,9 +58,9 @@ def test_a_compilation_is_ready_once_it_was_made():
 def test_feedback_and_float32():
     feedback = schedules.reduce_on_plateau(patience=0, factor=0.5)
     compiled, plain = engines(MLP, feedback=feedback, eval_every=5, learning_rates=[0.05, 3.0], dtype=torch.float32)
-    np.testing.assert_allclose(compiled.rates, plain.rates, rtol=1e-6)
+    np.testing.assert_allclose(compiled.rates_used, plain.rates_used, rtol=1e-6)
     np.testing.assert_allclose(compiled.loss[0], plain.loss[0], rtol=1e-3)
-    assert compiled.rates[1, -1] < 3.0
+    assert compiled.rates_used[1, -1] < 3.0
 
 
 def test_a_diverging_run_is_a_record_and_poisons_nothing():

@@ -3,6 +3,8 @@
 import math
 import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -48,6 +50,7 @@ RULES = [
     updates.lion(weight_decay=0.1),
     updates.schedule_free_sgd(weight_decay=0.1),
     updates.schedule_free_adamw(),
+    updates.averaged(updates.adamw(), decay=0.9),
 ]
 every_rule = pytest.mark.parametrize("rule", RULES, ids=repr)
 
@@ -133,6 +136,78 @@ def test_heavy_ball_and_nesterov_are_sgd() -> None:
     assert_parity(updates.nesterov(momentum=0.8), torch.optim.SGD, momentum=0.8, nesterov=True)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda params, grads, state, rates: updates.sgd().update(params, grads, state, rates * (1 + 1e-9)),
+        lambda params, grads, state, rates: updates.sgd().update(params, grads, state, rates.roll(1)),
+        lambda params, grads, state, rates: updates.sgd(weight_decay=1e-9).update(params, grads, state, rates),
+        lambda params, grads, state, rates: updates.sgd(maximize=True).update(params, grads, state, rates),
+        lambda params, grads, state, rates: (params, state),
+    ],
+    ids=["rate", "runs mixed", "decay", "sign", "stands still"],
+)
+def test_a_wrong_rule_does_not_pass_for_its_twin(wrong: Any) -> None:
+    with pytest.raises(AssertionError):
+        assert_parity(replace(updates.sgd(), update=wrong), torch.optim.SGD)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.99])
+def test_an_average_of_the_parameters_is_torchs(decay: float) -> None:
+    rule, rates = updates.averaged(updates.adamw(), decay=decay), torch.tensor(RATES)
+    params, noise = problem(steps=50)
+    twins = [torch.nn.ParameterList([p[run].clone() for p in params]) for run in range(len(RATES))]
+    optimizers = [torch.optim.AdamW(twin.parameters(), lr=rate) for twin, rate in zip(twins, RATES, strict=True)]
+    how = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
+    averages = [torch.optim.swa_utils.AveragedModel(twin, multi_avg_fn=how) for twin in twins]
+    state = rule.init(params)
+    assert all(torch.equal(a, p) for a, p in zip(rule.evaluated(params, state), params, strict=True))
+    for n in noise:
+        for run, (twin, optimizer, average) in enumerate(zip(twins, optimizers, averages, strict=True)):
+            for p, g in zip(twin, gradient([p.detach() for p in twin], [x[run] for x in n]), strict=True):
+                p.grad = g
+            optimizer.step()
+            average.update_parameters(twin)
+        params, state = rule.update(params, gradient(params, n), state, rates)
+    for run, average in enumerate(averages):
+        assert_same(params, run, [p.detach() for p in twins[run]])
+        assert_same(rule.evaluated(params, state), run, [p.detach() for p in average.parameters()])
+
+
+def test_only_a_rule_that_is_evaluated_where_it_stands_is_averaged() -> None:
+    with pytest.raises(TypeError, match="rule must be an UpdateRule, but got 'sgd'"):
+        updates.averaged("sgd")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="rule must be a rule that is evaluated where its gradients are taken"):
+        updates.averaged(updates.schedule_free_sgd())
+    with pytest.raises(ValueError, match="decay must be a finite number >= 0 and < 1, but got 1"):
+        updates.averaged(updates.sgd(), decay=1)
+
+
+def own_rule(sign: float) -> UpdateRule:
+    def update(params: list[Tensor], grads: list[Tensor], state: Any, rates: Tensor) -> Any:
+        return [p - sign * rates.reshape(-1, *[1] * (p.dim() - 1)) * g for p, g in zip(params, grads, strict=True)], {}
+
+    settings = {"flattenable": True, "hyperparameters": {}, "traceable": True, "default_learning_rate": 0.1}
+    return UpdateRule(name="mine", init=lambda params: {}, update=update, **settings)  # type: ignore[arg-type]
+
+
+def test_two_rules_of_one_name_are_two() -> None:
+    down, up = own_rule(1.0), own_rule(-1.0)
+    assert down != up
+    assert down == down
+    assert len({down, up, down}) == 2
+    assert down != replace(down, init=updates.sgd().init)
+    assert down != replace(down, evaluated=lambda params, state: params)
+    assert down != "mine"
+    assert updates.sgd(momentum=0.9) != updates.sgd(momentum=0.8)
+    assert updates.sgd(momentum=0.9) == updates.sgd(momentum=0.9)
+    assert updates.averaged(updates.sgd(), decay=0.9) == updates.averaged(updates.sgd(), decay=0.9)
+    assert updates.averaged(updates.sgd(), decay=0.9) != updates.averaged(updates.adam(), decay=0.9)
+    weights = torch.ones(3)
+    held = [replace(down, update=partial(down.update, weights=w)) for w in (weights, weights, weights.clone())]
+    assert held[0] == held[1] != held[2]
+
+
 @few
 @given(lr_decay=st.floats(0, 1), weight_decay=decay, initial_accumulator_value=st.floats(0, 2), eps=eps)
 def test_adagrad(**kwargs: Any) -> None:
@@ -207,7 +282,7 @@ def test_lion_is_the_pseudo_code_of_its_paper(betas: tuple[float, float], weight
 
 @every_rule
 def test_one_flat_tensor_does_as_well(rule: UpdateRule) -> None:
-    assert rule.elementwise
+    assert rule.flattenable
     rates, (params, noise) = torch.tensor(RATES), problem(steps=20)
     flat = [flattened(params)]
     flat_state = rule.init(flat)

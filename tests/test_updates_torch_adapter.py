@@ -69,7 +69,7 @@ def test_each_run_goes_where_its_own_optimizer_takes_it(make: Any, kwargs: dict[
 def test_describes_itself(make: Any, kwargs: dict[str, Any]) -> None:
     rule = from_torch(make, **kwargs)
     assert (rule.name, dict(rule.hyperparameters)) == (make.__name__, kwargs)
-    assert rule.elementwise
+    assert rule.flattenable
     assert not rule.traceable
     assert rule.default_learning_rate == make([torch.zeros(1, requires_grad=True)]).defaults["lr"]
     copy = pickle.loads(pickle.dumps(rule))

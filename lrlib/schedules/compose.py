@@ -1,11 +1,12 @@
-"""Schedules made of schedules: one after another, and scaled."""
+"""Schedules made of schedules: one after another, scaled, and cooled down from a chosen step."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from lrlib import _check
-from lrlib.schedules.schedule import Rates, Schedule, Steps, a_schedule, increasing_steps
+from lrlib.schedules.decay import FALL_SHAPES, FallShape, share_left
+from lrlib.schedules.schedule import Rates, Schedule, Steps, a_schedule, increasing_steps, step_count
 
 
 def join(schedules: Sequence[Schedule], *, boundaries: Sequence[int]) -> Schedule:
@@ -91,3 +92,54 @@ def scale(schedule: Schedule, factor: float) -> Schedule:
 
 def _scale(step: Steps, *, schedule: Schedule, factor: float) -> Rates:
     return factor * schedule(step)
+
+
+def cool_down(
+    schedule: Schedule, *, from_step: int, steps: int, shape: FallShape = "linear", eta_min: float = 0.0
+) -> Schedule:
+    """A schedule that falls from ``from_step`` on, from wherever it is then: the end of a run of open length.
+
+    η_t = S(t) up to B = ``from_step`` >= 0, then η_min + (S(B) − η_min) d(x) with x = (t − B) / D, D = ``steps`` >= 1
+    and d(x) = 1 − x (``shape="linear"``), (1 + cos π x) / 2 (``"cosine"``) or 1 − √x (``"1-sqrt"``), and η_min =
+    ``eta_min``, between 0 and S(B), from step B + D on, which is the horizon.
+
+    Until B it is S to the bit. So a checkpoint of a run along S, taken before update B, can be continued along this
+    schedule, as often and with as many B and D as wanted, while the trunk goes on along S.
+
+    Raises:
+        TypeError, ValueError: for an argument of the wrong kind or outside its range.
+
+    torch twin: none for the whole; a new scheduler over the ``steps`` at the checkpoint.
+
+    Example:
+        >>> from lrlib.schedules import constant, cool_down
+        >>> rate = cool_down(constant(0.1), from_step=80, steps=20, shape="1-sqrt")
+        >>> rate.total_steps
+        100
+        >>> [round(rate(step), 6) for step in (0, 79, 80, 85, 99, 100, 101)]
+        [0.1, 0.1, 0.1, 0.05, 0.002532, 0.0, 0.0]
+
+    Source: Hägele et al. (2024), Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations,
+    arXiv:2405.18392.
+    """
+    trunk = a_schedule("schedule", schedule)
+    start = step_count("from_step", from_step, at_least=0)
+    length = step_count("steps", steps, at_least=1)
+    return Schedule(
+        _cool_down,
+        name="cool_down",
+        hyperparameters={
+            "schedule": trunk,
+            "from_step": start,
+            "steps": length,
+            "shape": _check.choice("shape", shape, FALL_SHAPES),
+            "eta_min": _check.real("eta_min", eta_min, at_least=0, at_most=trunk(start)),
+        },
+        total_steps=start + length,
+    )
+
+
+def _cool_down(step: Steps, *, schedule: Schedule, from_step: int, steps: int, shape: str, eta_min: float) -> Rates:
+    progress = np.clip((step - from_step) / steps, 0, 1)
+    fall = eta_min + (schedule(from_step) - eta_min) * share_left(progress, shape)
+    return np.where(step <= from_step, schedule(np.minimum(step, from_step)), fall)

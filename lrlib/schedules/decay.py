@@ -1,4 +1,6 @@
-"""Schedules that glide down: constant (not at all), inverse time, polynomial, linear, cosine."""
+"""Schedules that glide down: constant (not at all), inverse time and powers of it, polynomial, linear, cosine."""
+
+from typing import Literal
 
 import numpy as np
 
@@ -66,6 +68,43 @@ def inverse_time(learning_rate: float, *, decay_rate: float, decay_steps: float 
 
 def _inverse_time(step: Steps, *, learning_rate: float, decay_rate: float, decay_steps: float) -> Rates:
     return learning_rate / (1 + decay_rate * step / decay_steps)
+
+
+def inverse_power(learning_rate: float, *, power: float, decay_steps: float = 1) -> Schedule:
+    """The rate falls like one over a power of the step, for ever: a rate for a run whose length is not known.
+
+    η_t = η_0 / (1 + (t / s)^p) with η_0 = ``learning_rate`` > 0, p = ``power`` > 0 and s = ``decay_steps`` > 0: the a /
+    (b + t^p) of the theory, with b = s^p and a = η_0 b. The rate has halved after s steps, whatever p is. With p = 1 it
+    is :func:`inverse_time`. It is often called polynomial decay, too, but it is not :func:`polynomial`, which is a
+    power of the time that is left and ends.
+
+    Raises:
+        TypeError, ValueError: for an argument of the wrong kind or outside its range.
+
+    torch twin: none; ``LambdaLR`` with the formula.
+
+    Example:
+        >>> from lrlib.schedules import inverse_power
+        >>> rate = inverse_power(0.1, power=0.5, decay_steps=25)
+        >>> rate(0), rate(25), round(rate(99), 6), round(rate(100), 6)
+        (0.1, 0.05, 0.033445, 0.033333)
+
+    Source: Ge, Kakade, Kidambi and Netrapalli (2019), The Step Decay Schedule, arXiv:1904.12838, who show what it
+    loses to a step decay.
+    """
+    return Schedule(
+        _inverse_power,
+        name="inverse_power",
+        hyperparameters={
+            "learning_rate": _check.real("learning_rate", learning_rate, above=0),
+            "power": _check.real("power", power, above=0),
+            "decay_steps": _check.real("decay_steps", decay_steps, above=0),
+        },
+    )
+
+
+def _inverse_power(step: Steps, *, learning_rate: float, power: float, decay_steps: float) -> Rates:
+    return learning_rate / (1 + (step / decay_steps) ** power)
 
 
 def polynomial(learning_rate: float, *, total_steps: int, power: float = 1.0, eta_min: float = 0.0) -> Schedule:
@@ -186,3 +225,16 @@ def cosine(learning_rate: float, *, total_steps: int, eta_min: float = 0.0) -> S
 def _cosine(step: Steps, *, learning_rate: float, total_steps: int, eta_min: float) -> Rates:
     progress = np.minimum(step, total_steps) / total_steps
     return eta_min + (learning_rate - eta_min) * (1 + np.cos(np.pi * progress)) / 2
+
+
+FallShape = Literal["linear", "cosine", "1-sqrt"]
+FALL_SHAPES = ("linear", "cosine", "1-sqrt")
+
+
+def share_left(progress: Rates, shape: str) -> Rates:
+    """How much of a fall is still to come, 1 at ``progress`` 0 and 0 at 1."""
+    if shape == "linear":
+        return 1 - progress
+    if shape == "cosine":
+        return (1 + np.cos(np.pi * progress)) / 2
+    return 1 - np.sqrt(progress)

@@ -8,7 +8,7 @@ from lrlib import _check
 from lrlib.schedules.schedule import Rates, Schedule, Steps, increasing_steps, step_count
 
 
-def step(learning_rate: float, *, step_size: int, gamma: float = 0.1) -> Schedule:
+def step_decay(learning_rate: float, *, step_size: int, gamma: float = 0.1) -> Schedule:
     """Step decay: a factor ``gamma`` every ``step_size`` updates.
 
     η_t = η_0 γ^⌊t / s⌋ with η_0 = ``learning_rate`` > 0, γ = ``gamma`` > 0 and s = ``step_size`` >= 1. Update s is
@@ -21,8 +21,8 @@ def step(learning_rate: float, *, step_size: int, gamma: float = 0.1) -> Schedul
     ``gamma`` once too often whenever the last step was a drop.
 
     Example:
-        >>> from lrlib.schedules import step
-        >>> rate = step(0.1, step_size=50, gamma=0.5)
+        >>> from lrlib.schedules import step_decay
+        >>> rate = step_decay(0.1, step_size=50, gamma=0.5)
         >>> rate(0), rate(49), rate(50), rate(99), rate(100)
         (0.1, 0.1, 0.05, 0.05, 0.025)
 
@@ -30,8 +30,8 @@ def step(learning_rate: float, *, step_size: int, gamma: float = 0.1) -> Schedul
     doi:10.1145/3065386, who divided by 10 by hand.
     """
     return Schedule(
-        _step,
-        name="step",
+        _step_decay,
+        name="step_decay",
         hyperparameters={
             "learning_rate": _check.real("learning_rate", learning_rate, above=0),
             "step_size": step_count("step_size", step_size, at_least=1),
@@ -40,8 +40,11 @@ def step(learning_rate: float, *, step_size: int, gamma: float = 0.1) -> Schedul
     )
 
 
-def _step(step: Steps, *, learning_rate: float, step_size: int, gamma: float) -> Rates:
+def _step_decay(step: Steps, *, learning_rate: float, step_size: int, gamma: float) -> Rates:
     return learning_rate * np.power(gamma, step // step_size)
+
+
+step = step_decay  # as torch's StepLR; the longer name does not hide a loop's own ``step``
 
 
 def multistep(learning_rate: float, *, milestones: Sequence[int], gamma: float = 0.1) -> Schedule:

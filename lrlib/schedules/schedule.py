@@ -18,7 +18,7 @@ Rates = NDArray[np.floating[Any]]
 LARGEST_STEP = 2**53  # the integers up to here are exact in float64
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Schedule:
     """A learning rate as a pure function of the step.
 
@@ -26,8 +26,9 @@ class Schedule:
     uses. Calling changes nothing: any step may be asked for, in any order, any number of times. An integer gives a
     ``float``, an integer array a float64 array of its shape. A rate that outgrows float64 is ``inf``.
 
-    Two schedules are equal if their formulas and hyperparameters are. A schedule whose formula stands at the top level
-    of a module, as all of this package do, can be pickled.
+    Two schedules are equal if their formulas, names, horizons and hyperparameters are, in whatever order these were
+    given; lists and arrays among them count by their values. A schedule whose formula stands at the top level of a
+    module, as all of this package do, can be pickled.
 
     Args:
         formula: takes an int64 array of steps, any shape, and the hyperparameters by name; gives rates of that shape.
@@ -89,12 +90,29 @@ class Schedule:
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(f'{key}={value!r}' for key, value in self.hyperparameters.items())})"
 
+    def _told(self) -> tuple[object, ...]:
+        return self.formula, self.name, self.total_steps, _comparable(self.hyperparameters)
+
+    def __eq__(self, other: object) -> bool:
+        return self._told() == other._told() if isinstance(other, Schedule) else NotImplemented
+
     def __hash__(self) -> int:
-        return hash((self.formula, self.name, tuple(self.hyperparameters.items()), self.total_steps))
+        return hash(self._told())
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy cannot be pickled, a dict can.
         return _restore, (self.formula, self.name, dict(self.hyperparameters), self.total_steps)
+
+
+def _comparable(value: object) -> object:
+    """Something that compares and hashes by value."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _comparable(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(_comparable, value))
+    if isinstance(value, np.ndarray):
+        return value.shape, tuple(value.ravel().tolist())
+    return value
 
 
 def _restore(

@@ -1,10 +1,9 @@
-"""Schedules that begin low: linear warm-up, alone or before any schedule, and warmup-stable-decay."""
-
-from typing import Literal
+"""Schedules that begin low: linear warm-up, alone or before any schedule, warmup-stable-decay, inverse square root."""
 
 import numpy as np
 
 from lrlib import _check
+from lrlib.schedules.decay import FALL_SHAPES, FallShape, share_left
 from lrlib.schedules.schedule import Rates, Schedule, Steps, a_schedule, step_count
 
 
@@ -13,7 +12,8 @@ def warmup_linear(learning_rate: float, *, warmup_steps: int, start_factor: floa
 
     η_t = η (f + (1 − f) t / W) up to W, then η; η = ``learning_rate`` > 0, W = ``warmup_steps`` >= 0 (0: no warm-up),
     f = ``start_factor`` in [0, 1]. ``None`` stands for f = 1 / (W + 1), so that the rate climbs by η / (W + 1) from
-    each update to the next as if it came from nothing, and no update is spent at a rate of zero. Step W is the first
+    each update to the next as if it came from nothing, and no update is spent at a rate of zero. (With f = 0 update 0
+    moves nothing; it only fills the moments of Adam and its kin.) Step W is the first
     at the full rate.
 
     Raises:
@@ -103,7 +103,7 @@ def warmup_stable_decay(
     warmup_steps: int,
     decay_steps: int,
     eta_min: float = 0.0,
-    decay_shape: Literal["linear", "cosine", "sqrt"] = "linear",
+    decay_shape: FallShape = "linear",
     start_factor: float | None = None,
 ) -> Schedule:
     """Up, then constant, then down in the last ``decay_steps`` updates.
@@ -111,8 +111,9 @@ def warmup_stable_decay(
     The first W = ``warmup_steps`` updates climb as in :func:`warmup_linear` (same ``start_factor``); the rate is
     η = ``learning_rate`` > 0 until step T − D, with T = ``total_steps`` and D = ``decay_steps`` >= 1; from there it is
     η_min + (η − η_min) d(x) with x = (t − T + D) / D and d(x) = 1 − x (``decay_shape="linear"``), (1 + cos π x) / 2
-    (``"cosine"``) or 1 − √x (``"sqrt"``), and η_min = ``eta_min``, between 0 and η, from step T on. All steps count:
-    W + D <= T. Of T updates the last, number T − 1, still uses a little more than η_min.
+    (``"cosine"``) or 1 − √x (``"1-sqrt"``), and η_min = ``eta_min``, between 0 and η, from step T on. All steps count:
+    W + D <= T. Of T updates the last, number T − 1, still uses a little more than η_min. Where T is not known when the
+    run begins, hold a constant rate, and let it fall when the time has come: :func:`~lrlib.schedules.cool_down`.
 
     Raises:
         TypeError, ValueError: for an argument of the wrong kind or outside its range.
@@ -141,7 +142,7 @@ def warmup_stable_decay(
             "warmup_steps": warmup,
             "decay_steps": step_count("decay_steps", decay_steps, at_least=1, at_most=total - warmup),
             "eta_min": _check.real("eta_min", eta_min, at_least=0, at_most=rate),
-            "decay_shape": _check.choice("decay_shape", decay_shape, ("linear", "cosine", "sqrt")),
+            "decay_shape": _check.choice("decay_shape", decay_shape, FALL_SHAPES),
             "start_factor": _start_factor(start_factor, warmup),
         },
         total_steps=total,
@@ -162,10 +163,42 @@ def _warmup_stable_decay(
     up = _warmup_linear(step, learning_rate=learning_rate, warmup_steps=warmup_steps, start_factor=start_factor)
     decay_start = total_steps - decay_steps
     progress = (np.clip(step, decay_start, total_steps) - decay_start) / decay_steps
-    if decay_shape == "linear":
-        left = 1 - progress
-    elif decay_shape == "cosine":
-        left = (1 + np.cos(np.pi * progress)) / 2
-    else:
-        left = 1 - np.sqrt(progress)
-    return np.where(step <= decay_start, up, eta_min + (learning_rate - eta_min) * left)
+    fall = eta_min + (learning_rate - eta_min) * share_left(progress, decay_shape)
+    return np.where(step <= decay_start, up, fall)
+
+
+def inverse_square_root(learning_rate: float, *, warmup_steps: int) -> Schedule:
+    """The transformer's own schedule: straight up to ``learning_rate``, then down like one over the root of the step.
+
+    η_t = η min((t + 1) / W, √(W / (t + 1))) with η = ``learning_rate`` > 0 and W = ``warmup_steps`` >= 1 (1: no
+    warm-up). The peak η is used at step W − 1, and has halved by step 4 W − 1. It has no end: a rate for a run whose
+    length is not known, to be followed by :func:`~lrlib.schedules.cool_down`. The paper counts from 1 and writes
+    d^−1/2 min(t^−1/2, t W^−3/2); its peak is η = (d W)^−1/2.
+
+    Raises:
+        TypeError, ValueError: for an argument of the wrong kind or outside its range.
+
+    torch twin: none; ``LambdaLR`` with the formula. Hugging Face's ``get_inverse_sqrt_schedule`` counts from 0: its
+    update 0 has rate 0, and its peak is one step later.
+
+    Example:
+        >>> from lrlib.schedules import inverse_square_root
+        >>> rate = inverse_square_root(0.1, warmup_steps=25)
+        >>> [round(rate(step), 6) for step in (0, 12, 24, 25, 99, 100)]
+        [0.004, 0.052, 0.1, 0.098058, 0.05, 0.049752]
+
+    Source: Vaswani et al. (2017), Attention Is All You Need, arXiv:1706.03762, section 5.3.
+    """
+    return Schedule(
+        _inverse_square_root,
+        name="inverse_square_root",
+        hyperparameters={
+            "learning_rate": _check.real("learning_rate", learning_rate, above=0),
+            "warmup_steps": step_count("warmup_steps", warmup_steps, at_least=1),
+        },
+    )
+
+
+def _inverse_square_root(step: Steps, *, learning_rate: float, warmup_steps: int) -> Rates:
+    count = step + 1
+    return learning_rate * np.minimum(count / warmup_steps, np.sqrt(warmup_steps / count))

@@ -32,7 +32,7 @@ class TrainingStep:
     """``init(seed, dtype)`` gives ``(params, state)``; ``held(seed, dtype)`` the parameters that stay as they are; and
     ``step(params, state, learning_rate, inputs, targets, held)`` gives ``(loss, params, state, grad_norm)``.
 
-    ``params`` is what the rule takes: one row [(1, P)] of all trained parameters for an elementwise rule, else each
+    ``params`` is what the rule takes: one row [(1, P)] of all trained parameters for a flattenable rule, else each
     with an axis in front, (1, *shape). The learning rate, the loss and the gradient's norm have shape (1,).
     """
 
@@ -57,12 +57,12 @@ def training_step(task: Task, rule: UpdateRule) -> TrainingStep:
         ]
 
     def rows(tensors: Sequence[Tensor]) -> list[Tensor]:
-        if rule.elementwise:
+        if rule.flattenable:
             return [torch.cat([tensor.reshape(-1) for tensor in tensors]).unsqueeze(0)]
         return [tensor.unsqueeze(0) for tensor in tensors]
 
     def pieces_of(params: list[Tensor]) -> list[Tensor]:
-        if not rule.elementwise:
+        if not rule.flattenable:
             return [tensor[0] for tensor in params]
         columns = params[0][0].split([shapes[name].numel() for name in trained])
         return [column.view(shapes[name]) for name, column in zip(trained, columns, strict=True)]

@@ -1,68 +1,24 @@
 """What training leaves behind: plain arrays, one row a run."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lrlib import _check
+from lrlib.training import storage
+from lrlib.training.arrays import Records
+from lrlib.training.grid import Grid, OwnBest
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
-@dataclass(frozen=True, repr=False)
-class _Records:
-    """The arrays that a run and a sweep share; a sweep's have a leading axis that counts runs.
-
-    Attributes:
-        rates: (steps,) the learning rate that each update used: the ledger.
-        loss: (steps,) the minibatch loss before each update; NaN or infinite once a run has diverged.
-        grad_norm: (steps,) Euclidean norm of the minibatch gradient, before clipping.
-        update_ratio: (steps, tensors) norm of the update over norm of the tensor, for each of ``tensor_names``;
-            no columns unless recorded.
-        eval_steps: (evaluations,) how many updates had been made at each evaluation; the last is at the end.
-        train_loss, validation_loss: (evaluations,) over the evaluated examples, without augmentation.
-        train_metrics, validation_metrics: by name, (evaluations,).
-        planned_steps: how many updates were asked for; more than ``steps`` if the run was stopped early.
-        divergence_threshold: see ``diverged_at``.
-        tensor_names: the parameters' names.
-        provenance: task, rule, schedule, batch size, dtype, device, versions.
-        parameters: the parameters (and buffers) at the end, by name.
-    """
-
-    rates: Array
-    loss: Array
-    grad_norm: Array
-    update_ratio: Array
-    eval_steps: np.ndarray
-    train_loss: Array
-    validation_loss: Array
-    train_metrics: dict[str, Array]
-    validation_metrics: dict[str, Array]
-    planned_steps: int
-    divergence_threshold: float
-    tensor_names: tuple[str, ...]
-    provenance: dict[str, Any]
-    parameters: dict[str, Tensor] = field(compare=False)
-
-    @property
-    def steps(self) -> int:
-        """How many updates were made."""
-        return self.loss.shape[-1]
-
-    def _first_bad_step(self) -> np.ndarray:
-        limit = self.divergence_threshold * np.maximum(1.0, np.abs(self.loss[..., :1]))
-        bad = ~np.isfinite(self.loss) | (self.loss > limit)
-        return np.where(bad.any(-1), bad.argmax(-1), -1)
+__all__ = ["OwnBest", "Run", "Sweep", "concatenate", "load"]
 
 
-@dataclass(frozen=True, repr=False)
-class Run(_Records):
+@dataclass(frozen=True, repr=False, eq=False)
+class Run(Records):
     """One training run: ``learning_rate`` (the peak, if it was scheduled), ``seed``, and its records."""
 
     learning_rate: float
@@ -70,8 +26,13 @@ class Run(_Records):
 
     @property
     def diverged_at(self) -> int | None:
-        """The first step whose loss is not finite, or above ``divergence_threshold`` × max(1, the first loss)."""
-        step = int(self._first_bad_step())
+        """The first step at which the run counts as diverged, None if it does not.
+
+        A run has diverged once its loss is not finite or exceeds ``divergence_threshold`` times the size of its first
+        loss; see :func:`~lrlib.training.first_divergence`. Counted are the minibatch losses before each update and, as
+        that of step ``steps``, the training loss after the last.
+        """
+        step = int(self.first_bad_step())
         return None if step < 0 else step
 
     @property
@@ -83,96 +44,80 @@ class Run(_Records):
             return f"stopped after {self.steps} of {self.planned_steps} steps"
         return "finished"
 
+    def save(self, path: str | Path) -> None:
+        """Write the run as a sweep of one: ``load(path)[0]`` reads it back."""
+        as_one = {name: _row(getattr(self, name), None) for name in _PER_RUN}
+        shared = {name: getattr(self, name) for name in _SHARED}
+        rates, seeds = np.array([self.learning_rate]), np.array([self.seed])
+        Sweep(**as_one, **shared, learning_rates=rates, seeds=seeds).save(path)
+
     def __repr__(self) -> str:
-        return f"Run(learning_rate={self.learning_rate:.4g}, seed={self.seed}, steps={self.steps}, {self.status})"
+        what = f"learning_rate={self.learning_rate:.4g}, seed={self.seed}, steps={self.steps}"
+        return f"Run({what}, {self.status}{self.cut_short()})"
 
 
-@dataclass(frozen=True, repr=False)
-class Sweep(_Records):
+@dataclass(frozen=True, repr=False, eq=False)
+class Sweep(Grid):
     """Many runs of one task: every learning rate with every seed, rates varying fastest.
 
-    ``sweep[k]`` is a :class:`Run`; all arrays but ``eval_steps`` have a leading axis that counts runs.
+    ``sweep[k]`` is a :class:`Run`, ``sweep[2:5]`` a sweep of some of the runs; all arrays but ``eval_steps`` have a
+    leading axis that counts runs.
     """
-
-    learning_rates: Array
-    seeds: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.learning_rates)
 
     def __iter__(self) -> Iterator[Run]:
         return (self[k] for k in range(len(self)))
 
-    def __getitem__(self, k: int) -> Run:
+    @overload
+    def __getitem__(self, k: int) -> Run: ...
+    @overload
+    def __getitem__(self, k: slice) -> "Sweep": ...
+    def __getitem__(self, k: int | slice) -> "Run | Sweep":
+        shared = {name: getattr(self, name) for name in _SHARED}
+        if isinstance(k, slice):
+            if not range(len(self))[k]:
+                _check.fail("k", f"a slice that takes some of the {len(self)} runs", k)
+            return Sweep(**{name: _row(getattr(self, name), k) for name in _PER_SWEEP}, **shared)
         k = _check.integer("k", k, at_least=-len(self), at_most=len(self) - 1)
         return Run(
             **{name: _row(getattr(self, name), k) for name in _PER_RUN},
-            **{name: getattr(self, name) for name in _SHARED},
+            **shared,
             learning_rate=float(self.learning_rates[k]),
             seed=int(self.seeds[k]),
         )
 
-    @property
-    def diverged_at(self) -> np.ndarray:
-        """(runs,) the first bad step of each run (see :attr:`Run.diverged_at`), -1 where there is none."""
-        return self._first_bad_step()
-
-    @property
-    def diverged(self) -> np.ndarray:
-        """(runs,) whether each run diverged."""
-        return self.diverged_at >= 0
-
-    @property
-    def rate_axis(self) -> Array:
-        """(rates,) the distinct learning rates, in the order that they were given."""
-        return self.learning_rates[self.seeds == self.seeds[0]]
-
-    def by_rate(self, values: np.ndarray) -> np.ndarray:
-        """Values (runs, ...), one a run, as (rates, seeds, ...)."""
-        rates = len(self.rate_axis)
-        if len(values) != len(self):
-            _check.fail("values", f"an array whose first axis counts the {len(self)} runs", np.shape(values))
-        return np.moveaxis(np.reshape(values, (len(self) // rates, rates, *np.shape(values)[1:])), 0, 1)
-
-    def final(self, measure: str = "train_loss") -> Array:
-        """(rates, seeds) the last evaluated ``"train_loss"`` or ``"validation_loss"``, infinite where not finite."""
-        _check.choice("measure", measure, ("train_loss", "validation_loss"))
-        last = getattr(self, measure)[:, -1]
-        return self.by_rate(np.where(np.isfinite(last), last, np.inf))
-
-    def best_rate(self, measure: str = "train_loss") -> float:
-        """The learning rate whose median over seeds of :meth:`final` is least."""
-        return float(self.rate_axis[np.median(self.final(measure), axis=1).argmin()])
+    def at(self, learning_rate: float, seed: int) -> Run:
+        """The run at a rate (to nine digits) with a seed."""
+        found = np.isclose(self.learning_rates, learning_rate, rtol=1e-9, atol=0)
+        if not found.any():
+            _check.fail("learning_rate", f"one of {np.unique(self.learning_rates).tolist()}", learning_rate)
+        found &= self.seeds == seed
+        if not found.any():
+            _check.fail("seed", f"one of {np.unique(self.seeds).tolist()}", seed)
+        return self[int(found.argmax())]
 
     def save(self, path: str | Path) -> None:
-        """Write everything to one ``.npz`` file; :func:`load` reads it back."""
+        """Write everything to one ``.npz`` file, whole or not at all; :func:`load` reads it back."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        for kind in ("train_metrics", "validation_metrics", "parameters"):
+        for kind in _NESTED:
             arrays |= {f"{kind}:{name}": np.asarray(value) for name, value in getattr(self, kind).items()}
-        header = {
-            "planned_steps": self.planned_steps,
-            "divergence_threshold": self.divergence_threshold,
-            "tensor_names": self.tensor_names,
-            "provenance": self.provenance,
-        }
-        with Path(path).open("wb") as file:
-            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+        storage.write(path, arrays, {name: getattr(self, name) for name in _HEADER})
 
     def __repr__(self) -> str:
-        seeds = len(self) // len(self.rate_axis)
-        return (
-            f"Sweep({len(self.rate_axis)} rates from {self.rate_axis.min():.3g} to {self.rate_axis.max():.3g} × "
-            f"{seeds} seeds, {self.steps} steps, {int(self.diverged.sum())} diverged)"
-        )
+        rates = self.rate_axis
+        runs = f"{len(rates)} rates from {rates.min():.3g} to {rates.max():.3g} × {len(self) // len(rates)} seeds"
+        runs = runs if self.is_grid() else f"{len(self)} runs"
+        return f"Sweep({runs}, {self.steps} steps, {int(self.diverged.sum())} diverged{self.cut_short()})"
 
 
 _SHARED = ("eval_steps", "planned_steps", "divergence_threshold", "tensor_names", "provenance")
-_PER_RUN = tuple(f.name for f in fields(_Records) if f.name not in _SHARED)
-_KEPT_APART = {*_SHARED, "train_metrics", "validation_metrics", "parameters"}
-_ARRAYS = ("eval_steps", *(f.name for f in fields(Sweep) if f.name not in _KEPT_APART))
+_PER_RUN = tuple(f.name for f in fields(Records) if f.name not in _SHARED)
+_PER_SWEEP = (*_PER_RUN, "learning_rates", "seeds")
+_NESTED = ("train_metrics", "validation_metrics", "parameters")
+_HEADER = tuple(name for name in _SHARED if name != "eval_steps")
+_ARRAYS = ("eval_steps", *(name for name in _PER_SWEEP if name not in _NESTED))
 
 
-def _row(value: Any, k: int) -> Any:
+def _row(value: Any, k: int | slice | None) -> Any:
     return {name: _row(item, k) for name, item in value.items()} if isinstance(value, dict) else value[k]
 
 
@@ -181,19 +126,19 @@ def load(path: str | Path) -> Sweep:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not a saved sweep.
+        ValueError: if the file is no saved sweep, is not whole, or is of a newer format.
     """
-    with np.load(Path(path), allow_pickle=False) as file:
-        if "header" not in file:
-            _check.fail("path", "a file written by Sweep.save", str(path))
-        header = json.loads(str(file["header"]))
-        nested: dict[str, Any] = {"train_metrics": {}, "validation_metrics": {}, "parameters": {}}
-        for key in file.files:
-            kind, _, name = key.partition(":")
-            if name:
-                nested[kind][name] = torch.from_numpy(file[key]) if kind == "parameters" else file[key]
-        header["tensor_names"] = tuple(header["tensor_names"])
-        return Sweep(**{name: file[name] for name in _ARRAYS}, **nested, **header)
+    arrays, header = storage.read(path)
+    if missing := sorted({*_ARRAYS} - arrays.keys()) + sorted({*_HEADER} - header.keys()):
+        _check.fail("path", f"a file written by Sweep.save, with {', '.join(missing)}", str(path))
+    nested: dict[str, Any] = {kind: {} for kind in _NESTED}
+    for key, value in arrays.items():
+        kind, _, name = key.partition(":")
+        if name and kind in nested:
+            nested[kind][name] = torch.from_numpy(value) if kind == "parameters" else value
+    header["tensor_names"] = tuple(header["tensor_names"])
+    values: dict[str, Any] = {name: arrays[name] for name in _ARRAYS} | {name: header[name] for name in _HEADER}
+    return Sweep(**values, **nested)
 
 
 def concatenate(sweeps: list[Sweep]) -> Sweep:
@@ -204,8 +149,7 @@ def concatenate(sweeps: list[Sweep]) -> Sweep:
             return {name: join([part[name] for part in parts]) for name in parts[0]}
         return torch.cat(parts) if isinstance(parts[0], Tensor) else np.concatenate(parts)
 
-    per_run = (*_PER_RUN, "learning_rates", "seeds")
     return Sweep(
-        **{name: join([getattr(sweep, name) for sweep in sweeps]) for name in per_run},
+        **{name: join([getattr(sweep, name) for sweep in sweeps]) for name in _PER_SWEEP},
         **{name: getattr(sweeps[0], name) for name in _SHARED},
     )

@@ -17,8 +17,9 @@ from lrlib.models import initial_parameters, is_chain
 from lrlib.schedules import Schedule, scale
 from lrlib.tasks import Task
 from lrlib.training.compiled import Compilation, CompiledStack, compilation, obstacle
+from lrlib.training.horizon import check_horizon
 from lrlib.training.records import Run, Sweep, concatenate
-from lrlib.training.settings import Settings, check_horizon, check_seeds, checked_plan, checked_task, with_settings
+from lrlib.training.settings import Settings, check_seeds, checked_plan, checked_task, with_settings
 from lrlib.training.stack import Plan, Stack
 
 # steps × (runs + 8) from which compiling pays for its second or two: what torch takes longer is about 60 µs for each
@@ -45,11 +46,11 @@ def train(task: Task, *, learning_rate: float | Schedule, seed: int = 0, **setti
     if settings.get("schedule") is not None:
         _check.fail("schedule", "None where learning_rate is a schedule already", settings["schedule"])
     steps = _check.integer("steps", settings["steps"], at_least=1)
-    check_horizon("learning_rate", learning_rate, steps)
+    check_horizon("learning_rate", learning_rate, steps, settings.get("unfinished", "warn"))
     peak = float(learning_rate(np.arange(steps)).max())
     if peak == 0:
         _check.fail("learning_rate", f"a schedule that is above 0 somewhere in its first {steps} steps", learning_rate)
-    settings["schedule"] = scale(learning_rate, 1 / peak)
+    settings |= {"schedule": scale(learning_rate, 1 / peak), "unfinished": "ok"}
     return sweep(task, learning_rates=[peak], seeds=[seed], **settings)[0]
 
 
@@ -75,7 +76,10 @@ def sweep(
         seeds: one or more, from 0 to 2**32 - 1; a seed alone decides initial weights, minibatches, augmentation and
             dropout.
         rule: an update rule of :mod:`lrlib.updates`; plain gradient descent if none is given.
-        schedule: the shape of the rate, as a schedule of base 1; its horizon must cover ``steps``.
+        schedule: the shape of the rate: a schedule whose highest rate over the run is 1 (to 1 %), which each of the
+            ``learning_rates`` is multiplied by; its horizon must cover ``steps``.
+        unfinished: what to do if the schedule's horizon is longer than the run: ``"warn"``
+            (:class:`~lrlib.training.UnfinishedSchedule`), ``"ok"`` or ``"raise"``; the record says it in any case.
         feedback: a rule that lowers the rate by the validation loss, such as
             :func:`~lrlib.schedules.reduce_on_plateau`, asked at every evaluation; needs ``eval_every``.
         steps: how many updates to make.
@@ -89,7 +93,8 @@ def sweep(
         eval_examples: evaluate on the first so many examples of each part, or on all if there are fewer.
         clip_norm: scale each run's gradient down to at most this norm.
         record_updates: record each tensor's update-to-weight ratio at each step.
-        divergence_threshold: a run counts as diverged once its loss exceeds so many times max(1, its first loss).
+        divergence_threshold: a run counts as diverged once its loss exceeds so many times the size of its first; see
+            :func:`~lrlib.training.first_divergence`.
         threads: torch threads on the CPU, or how many compiled runs go on at once.
         engine: ``"torch"``; ``"compiled"``, several times faster on a CPU, for tasks and rules that can be traced; or
             ``"auto"``: compiled where steps × (runs + 8) is 20,000 or more, else torch, and torch for what cannot be
@@ -107,7 +112,7 @@ def sweep(
     >>> result = sweep(digits_mlp(), learning_rates=[0.01, 0.1], seeds=[0, 1], steps=20)
     >>> result
     Sweep(2 rates from 0.01 to 0.1 × 2 seeds, 20 steps, 0 diverged)
-    >>> result.final().shape
+    >>> result.final("train_loss").shape
     (2, 2)
     """
     rates = _check.reals("learning_rates", learning_rates, above=0)

@@ -13,6 +13,7 @@ from lrlib.schedules import PlateauRule, Schedule
 from lrlib.streams import SEEDS
 from lrlib.tasks import Task
 from lrlib.training.device import find_device
+from lrlib.training.horizon import Unfinished, check_base, check_horizon
 from lrlib.training.stack import Plan
 from lrlib.updates import UpdateRule, sgd
 
@@ -28,6 +29,7 @@ class Settings(TypedDict, total=False):
     steps: Required[int]
     rule: UpdateRule | None
     schedule: Schedule | None
+    unfinished: Unfinished
     feedback: PlateauRule | None
     batch_size: int | None
     dtype: torch.dtype
@@ -69,6 +71,7 @@ def checked_plan(
     steps: int,
     rule: UpdateRule | None = None,
     schedule: Schedule | None = None,
+    unfinished: Unfinished = "warn",
     feedback: PlateauRule | None = None,
     batch_size: int | None = 64,
     dtype: torch.dtype = torch.float32,
@@ -86,8 +89,10 @@ def checked_plan(
     if not isinstance(rule, UpdateRule):
         _check.fail("rule", "an UpdateRule", rule, error=TypeError)
     steps = _check.integer("steps", steps, at_least=1)
+    _check.choice("unfinished", unfinished, ("warn", "ok", "raise"))
     if schedule is not None:
-        check_horizon("schedule", schedule, steps)
+        check_horizon("schedule", schedule, steps, unfinished)
+        check_base(schedule, steps)
     if feedback is not None:
         if not isinstance(feedback, PlateauRule):
             _check.fail("feedback", "a PlateauRule", feedback, error=TypeError)
@@ -129,14 +134,6 @@ def checked_task(task: Any) -> Task:
     if not isinstance(task, Task):
         _check.fail("task", "a Task", task, error=TypeError)
     return task
-
-
-def check_horizon(name: str, schedule: Any, steps: int) -> None:
-    """A schedule that is defined for all of a run's steps."""
-    if not isinstance(schedule, Schedule):
-        _check.fail(name, "a Schedule", schedule, error=TypeError)
-    if schedule.total_steps is not None and schedule.total_steps < steps:
-        _check.fail(name, f"a schedule of at least {steps} steps, as many as the run", schedule)
 
 
 def check_seeds(name: str, seeds: Any) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from lrlib.models import initial_parameters
 from lrlib.schedules import PlateauRule, Schedule
 from lrlib.tasks import Task, augment_batch, batch_order
 from lrlib.training.copies import Copies, Group, Tensors
+from lrlib.training.horizon import unfinished
 from lrlib.training.records import Sweep
 from lrlib.updates import State, UpdateRule, effective_rates
 
@@ -61,7 +62,7 @@ class Stack:
         self._held = {name: tensor for name, tensor in tensors.items() if name not in self._names}  # frozen, buffers
         stacked = [tensors[name] for name in self._names]
         flat = torch.cat([tensor.flatten(1) for tensor in stacked], dim=1)  # (runs, P)
-        self._params = [flat] if plan.rule.elementwise else stacked
+        self._params = [flat] if plan.rule.flattenable else stacked
         self._state = plan.rule.init(self._params)
         self._copies = Copies(task, models[0], seeds=seeds, device=device, dtype=dtype)
         self._data = {name: self._place(getattr(task, name)) for name in ("train", "validation")}
@@ -144,7 +145,7 @@ class Stack:
         return stacked, _chosen(targets, torch.stack(rows)[group.index])
 
     def _pieces(self, params: list[Tensor]) -> list[Tensor]:
-        if not self.plan.rule.elementwise:
+        if not self.plan.rule.flattenable:
             return [tensor.detach() for tensor in params]
         columns = params[0].detach().split([shape.numel() for shape in self._shapes], dim=1)
         return [column.view(-1, *shape) for column, shape in zip(columns, self._shapes, strict=True)]
@@ -164,7 +165,7 @@ class Stack:
                 scale = (plan.clip_norm / (norm + 1e-6)).clamp(max=1.0)
                 flat = flat * scale.unsqueeze(1)
                 gradients = tuple(g * scale.view(-1, *[1] * (g.dim() - 1)) for g in gradients)
-            grads = [flat] if plan.rule.elementwise else list(gradients)
+            grads = [flat] if plan.rule.flattenable else list(gradients)
             before = self._params
             self._params, self._state = plan.rule.update(before, grads, self._state, rates)
             if plan.record_updates:
@@ -213,7 +214,7 @@ class Stack:
         return Sweep(
             learning_rates=self.learning_rates,
             seeds=self.seeds,
-            rates=self._rates[:, :done].copy(),
+            rates_used=self._rates[:, :done].copy(),
             loss=self._loss[:done].T.cpu().double().numpy().copy(),
             grad_norm=self._grad_norm[:done].T.cpu().double().numpy().copy(),
             update_ratio=ratios.cpu().double().numpy(),
@@ -229,6 +230,7 @@ class Stack:
                 "task": plan.task.name,
                 "rule": repr(plan.rule),
                 "schedule": "constant" if schedule is None else repr(schedule),
+                **({"unfinished": note} if (note := unfinished(plan.schedule, plan.steps)) else {}),
                 "batch_size": plan.batch_size,
                 "dtype": str(plan.dtype).removeprefix("torch."),
                 "device": plan.device.type,

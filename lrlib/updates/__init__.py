@@ -2,13 +2,14 @@
 
 from lrlib.updates.adagrad_family import adadelta, adagrad, rmsprop
 from lrlib.updates.adam_family import adam, adamw, amsgrad
-from lrlib.updates.effective_rates import effective_rates
-from lrlib.updates.lion import lion
-from lrlib.updates.nadam import nadam
-from lrlib.updates.radam import radam
+from lrlib.updates.adam_nesterov import nadam
+from lrlib.updates.adam_rectified import radam
+from lrlib.updates.averaging import averaged
+from lrlib.updates.effective import effective_rates
+from lrlib.updates.gradient_descent import heavy_ball, nesterov, sgd
 from lrlib.updates.rule import State, UpdateRule, named_tensors, nested_tensors
 from lrlib.updates.schedule_free import schedule_free_adamw, schedule_free_sgd
-from lrlib.updates.sgd import heavy_ball, nesterov, sgd
+from lrlib.updates.sign_descent import lion
 from lrlib.updates.torch_adapter import from_torch
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "adam",
     "adamw",
     "amsgrad",
+    "averaged",
     "effective_rates",
     "from_torch",
     "heavy_ball",

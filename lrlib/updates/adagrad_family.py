@@ -53,7 +53,7 @@ def adagrad(
         name="adagrad",
         init=partial(_init_adagrad, lr_decay=lr_decay, initial_accumulator_value=initial_accumulator_value),
         update=partial(_update_adagrad, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps),
-        elementwise=True,
+        flattenable=True,
         hyperparameters={
             "lr_decay": lr_decay,
             "weight_decay": weight_decay,
@@ -150,7 +150,7 @@ def rmsprop(
         update=partial(
             _update_rmsprop, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered
         ),
-        elementwise=True,
+        flattenable=True,
         hyperparameters={
             "alpha": alpha,
             "eps": eps,
@@ -245,7 +245,7 @@ def adadelta(*, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0.0) 
         name="adadelta",
         init=_init_adadelta,
         update=partial(_update_adadelta, rho=rho, eps=eps, weight_decay=weight_decay),
-        elementwise=True,
+        flattenable=True,
         hyperparameters={"rho": rho, "eps": eps, "weight_decay": weight_decay},
         traceable=True,
         default_learning_rate=1.0,

@@ -150,7 +150,7 @@ def _adam(
         name=name,
         init=partial(init_moments, amsgrad=amsgrad),
         update=partial(_update_adam, betas=betas, eps=eps, weight_decay=weight_decay, decoupled_weight_decay=decoupled),
-        elementwise=True,
+        flattenable=True,
         hyperparameters=hyperparameters,
         traceable=True,
         default_learning_rate=1e-3,

@@ -1,8 +1,9 @@
 """What an update rule is: a pair of pure functions over a stack of runs."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +15,7 @@ from lrlib._check import fail
 State = dict[str, Any]  # each value a Tensor or a list of Tensors, one per parameter
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class UpdateRule:
     """How one optimizer step turns gradients into new parameters, for a whole stack of runs at once.
 
@@ -22,11 +23,14 @@ class UpdateRule:
     return new tensors and leave their inputs as they were. ``params`` and ``grads`` are lists of tensors of shape
     (runs, ...); ``learning_rate`` has shape (runs,) and the parameters' dtype. No run ever sees another's numbers.
 
+    Two rules are equal if they compute the same: the same functions, given the same values (of ``functools.partial``),
+    under the same name. A function that was defined anew is another one, even if it has the old one's name.
+
     Attributes:
         name: the constructor's name.
         init: the state before the first update; a flat dict of tensors and lists of tensors.
         update: one step.
-        elementwise: whether all parameters may as well be given as one flat tensor (runs, parameters).
+        flattenable: whether all parameters may as well be given as one flat tensor (runs, parameters).
         hyperparameters: what the constructor was given, read-only.
         traceable: whether ``torch.fx.experimental.proxy_tensor.make_fx`` can trace ``update``.
         default_learning_rate: the rate that ``torch.optim`` would use if none was given.
@@ -44,13 +48,13 @@ class UpdateRule:
     """
 
     name: str
-    init: Callable[[list[Tensor]], State] = field(compare=False)
-    update: Callable[[list[Tensor], list[Tensor], State, Tensor], tuple[list[Tensor], State]] = field(compare=False)
-    elementwise: bool
-    hyperparameters: Mapping[str, Any] = field(hash=False)
+    init: Callable[[list[Tensor]], State]
+    update: Callable[[list[Tensor], list[Tensor], State, Tensor], tuple[list[Tensor], State]]
+    flattenable: bool
+    hyperparameters: Mapping[str, Any]
     traceable: bool
     default_learning_rate: float
-    evaluated: Callable[[list[Tensor], State], list[Tensor]] | None = field(default=None, compare=False)
+    evaluated: Callable[[list[Tensor], State], list[Tensor]] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hyperparameters", MappingProxyType(dict(self.hyperparameters)))
@@ -58,17 +62,41 @@ class UpdateRule:
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(f'{key}={value!r}' for key, value in self.hyperparameters.items())})"
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, UpdateRule):
+            return NotImplemented
+        return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+
+    def __hash__(self) -> int:
+        functions = (self.init, self.update, self.evaluated)
+        return hash((self.name, *(f.func if isinstance(f, partial) else f for f in functions)))
+
     def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy does not pickle
         return UpdateRule, (
             self.name,
             self.init,
             self.update,
-            self.elementwise,
+            self.flattenable,
             dict(self.hyperparameters),
             self.traceable,
             self.default_learning_rate,
             self.evaluated,
         )
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two parts of a rule are the same: partial functions and containers part by part, tensors by identity."""
+    if a is b:
+        return True
+    if type(a) is not type(b) or isinstance(a, Tensor):
+        return False
+    if isinstance(a, partial):
+        return _same((a.func, a.args, a.keywords), (b.func, b.args, b.keywords))
+    if isinstance(a, Mapping):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b) if isinstance(a, Hashable) else False
 
 
 def check_params(params: list[Tensor]) -> None:

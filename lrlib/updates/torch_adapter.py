@@ -38,12 +38,12 @@ def from_torch(optimizer_class: type[torch.optim.Optimizer], **kwargs: Any) -> U
             Muon, SparseAdam and whatever else fails the trial; or if ``lr`` is given. What the optimizer itself refuses
             raises its own error.
 
-    ``elementwise`` is what the trial found; ``traceable`` is false; ``default_learning_rate`` is the class's own, or
+    ``flattenable`` is what the trial found; ``traceable`` is false; ``default_learning_rate`` is the class's own, or
     1e-3 where it has none.
 
     >>> import torch
     >>> rule = from_torch(torch.optim.Adamax)
-    >>> rule, rule.default_learning_rate, rule.elementwise
+    >>> rule, rule.default_learning_rate, rule.flattenable
     (Adamax(), 0.002, True)
     >>> params = [torch.tensor([[1.0], [1.0]])]  # two runs of one parameter
     >>> params, state = rule.update(params, params, rule.init(params), torch.tensor([0.1, 0.5]))
@@ -78,7 +78,7 @@ def from_torch(optimizer_class: type[torch.optim.Optimizer], **kwargs: Any) -> U
         name=optimizer_class.__name__,
         init=_init,
         update=update,
-        elementwise=torch.allclose(flat, truth, rtol=1e-9, atol=1e-9, equal_nan=True),
+        flattenable=torch.allclose(flat, truth, rtol=1e-9, atol=1e-9, equal_nan=True),
         hyperparameters=kwargs,
         traceable=False,
         default_learning_rate=float(default) if isinstance(default, int | float) else 1e-3,

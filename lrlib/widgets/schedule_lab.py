@@ -144,13 +144,13 @@ class ScheduleLab(TrainedLab):
 
     def pictured(self, run: Run) -> dict[str, Any]:
         """The ledger of rates."""
-        return {"used": pack(run.rates)}
+        return {"used": pack(run.rates_used)}
 
     def page_config(self) -> dict[str, Any]:
         """Recorded runs, and all that it takes to train in the page: data and programs."""
         runs = self.recorded()
         return {
-            "recorded": {**self.recording(), "factors": pack(runs.rates[0] / runs.learning_rates[0])},
+            "recorded": {**self.recording(), "factors": pack(runs.rates_used[0] / runs.learning_rates[0])},
             "training": {
                 **tasks_and_data(self.tasks),
                 "programs": training_programs(self.tasks, rules=RULES, batch_sizes=[self._batch_size]),
@@ -163,7 +163,7 @@ class ScheduleLab(TrainedLab):
         settings = self.read()
         run = runs[runs.learning_rates.tolist().index(settings["learning_rate"])]
         steps = np.arange(run.steps)
-        top = 1.08 * run.rates.max()
+        top = 1.08 * run.rates_used.max()
         rates = Still(
             Axis("step", 0, run.planned_steps),
             Axis("learning rate", 0, top),
@@ -171,9 +171,9 @@ class ScheduleLab(TrainedLab):
             right=ROOM,
         )
         rates.line(steps, run.learning_rate * self.schedule(steps), style="planned")
-        rates.line(steps, run.rates)
-        rates.text(run.steps, run.rates[-1], "planned", shift=(7, -12))
-        rates.text(run.steps, run.rates[-1], "used", shift=(7, 3))
+        rates.line(steps, run.rates_used)
+        rates.text(run.steps, run.rates_used[-1], "planned", shift=(7, -12))
+        rates.text(run.steps, run.rates_used[-1], "used", shift=(7, 3))
         curves = Still(
             Axis("step", 0, run.planned_steps),
             Axis("loss", 0.05, 5, log=True),

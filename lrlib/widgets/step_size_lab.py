@@ -17,7 +17,7 @@ from lrlib.widgets.packing import pack
 from lrlib.widgets.programs import packed, rule_program, surface_program
 from lrlib.widgets.still import Axis, Still, side_by_side
 
-THRESHOLD = 1e3  # as in lrlib.training: diverged is a loss above so many times max(1, the first loss)
+THRESHOLD = 1e3  # as in lrlib.training: diverged is a loss above so many times the size of the first
 CONTOUR, CURVE = 72, 241  # as in step_size_lab.js
 
 SURFACES: dict[str, Surface] = {

@@ -60,8 +60,8 @@ export function makeDescent(gradient, rule, { params, momentum }) {
   };
 }
 
-// The first step at which a run counts as diverged, as lrlib.training says it; -1 if none.
+// The first step at which a run counts as diverged, as lrlib.training.first_divergence says it; -1 if none.
 export function divergedAt(losses, threshold) {
-  const limit = threshold * Math.max(1, Math.abs(losses[0]));
+  const limit = threshold * Math.max(1e-12, Math.abs(losses[0]));
   return losses.findIndex((loss) => !Number.isFinite(loss) || loss > limit);
 }

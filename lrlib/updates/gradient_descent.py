@@ -144,7 +144,7 @@ def _rule(
             weight_decay=weight_decay,
             maximize=maximize,
         ),
-        elementwise=True,
+        flattenable=True,
         hyperparameters=hyperparameters,
         traceable=True,
         default_learning_rate=1e-3,

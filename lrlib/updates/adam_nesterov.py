@@ -58,7 +58,7 @@ def nadam(
         name="nadam",
         init=_init_nadam,
         update=partial(_update_nadam, **settings),
-        elementwise=True,
+        flattenable=True,
         hyperparameters=settings,
         traceable=True,
         default_learning_rate=2e-3,

@@ -56,7 +56,7 @@ def radam(
         name="radam",
         init=init_moments,
         update=partial(_update_radam, **settings),
-        elementwise=True,
+        flattenable=True,
         hyperparameters=settings,
         traceable=True,
         default_learning_rate=1e-3,

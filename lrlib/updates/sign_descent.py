@@ -44,7 +44,7 @@ def lion(*, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.0)
         name="lion",
         init=_init,
         update=partial(_update, betas=betas, weight_decay=weight_decay),
-        elementwise=True,
+        flattenable=True,
         hyperparameters={"betas": betas, "weight_decay": weight_decay},
         traceable=True,
         default_learning_rate=1e-4,
