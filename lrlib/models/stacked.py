@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from lrlib.streams import stream_key
+
 Parameters = Mapping[str, Tensor]
 StackedForward = Callable[[Parameters, Tensor, bool], Tensor]
 
@@ -19,9 +21,9 @@ _ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.GELU, nn.SiLU, nn.Sigmoid, nn.ELU, nn.Leaky
 
 
 def initial_parameters(factory: Callable[[], nn.Module], *, seed: int) -> nn.Module:
-    """``factory()`` as it comes out with torch's global generator at ``seed``; the generator is put back."""
+    """``factory()``, drawn from the seed's stream of weights; torch's global generator is put back."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(stream_key("weights", seed))
         return factory()
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lrlib import _check
+from lrlib.streams import stream
 from lrlib.surfaces import Surface
 from lrlib.tasks.task import Task
 
@@ -36,8 +37,7 @@ def noisy_quadratic(
     noise = _check.real("noise", noise, at_least=0)
     examples = _check.integer("examples", examples, at_least=1)
     start = _check.real("start", start)
-    generator = torch.Generator().manual_seed(_check.integer("seed", seed, at_least=0))
-    draws = noise * torch.randn(examples, len(spectrum), generator=generator, dtype=torch.float64)
+    draws = noise * torch.randn(examples, len(spectrum), generator=stream("data", seed), dtype=torch.float64)
     draws = draws - draws.mean(0)
     floor = 0.5 * (spectrum * draws.square()).sum(1).mean()
     half_spectrum = (0.5 * spectrum).expand(examples, -1)  # the targets carry the curvature and the floor

@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 from lrlib import _check
 from lrlib.models import initial_parameters, is_chain
 from lrlib.schedules import PlateauRule, Schedule, scale
+from lrlib.streams import SEEDS
 from lrlib.tasks import Task
 from lrlib.training.compiled import Compilation, CompiledStack, compilation, obstacle
 from lrlib.training.device import find_device
@@ -92,7 +93,7 @@ def sweep(
     (2, 2)
     """
     rates = _check.reals("learning_rates", learning_rates, above=0)
-    checked = _check.integers("seeds", seeds, at_least=0)
+    checked = _check.integers("seeds", seeds, at_least=0, at_most=SEEDS - 1)
     if len(set(checked)) < len(checked):
         _check.fail("seeds", "distinct", seeds)
     plan, engine = _plan(task, runs=len(rates) * len(checked), **settings)
@@ -121,7 +122,7 @@ def start(task: Task, *, learning_rates: Sequence[float] | np.ndarray, seed: int
     'stopped after 10 of 100 steps'
     """
     rates = _check.reals("learning_rates", learning_rates, above=0)
-    seed = _check.integer("seed", seed, at_least=0)
+    seed = _check.integer("seed", seed, at_least=0, at_most=SEEDS - 1)
     plan, engine = _plan(task, runs=len(rates), **settings)
     return engine(plan, learning_rates=rates, seeds=np.full(len(rates), seed))
 

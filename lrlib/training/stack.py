@@ -11,11 +11,13 @@ from torch.func import vmap
 
 from lrlib.models import initial_parameters, is_chain, stacked_forward
 from lrlib.schedules import PlateauRule, Schedule
+from lrlib.streams import stream_key
 from lrlib.tasks import Task, augment_batch, batch_order
 from lrlib.training.records import Sweep
 from lrlib.updates import State, UpdateRule, effective_rates
 
 EVALUATION_BATCH = 512
+WINDOW = 64  # steps whose examples are looked up at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +68,7 @@ class Stack:
         self._params = [flat] if plan.rule.elementwise else stacked
         self._state = plan.rule.init(self._params)
         self._data = {name: self._place(getattr(task, name)) for name in ("train", "validation")}
-        order = [
-            batch_order(task.examples, batch_size=plan.batch_size, steps=steps, seed=int(seed))
-            for seed in self._distinct
-        ]
-        self._order = torch.stack(order, dim=1).to(device)  # (steps, seeds, batch)
+        self._window = 0, torch.empty(0, len(self._distinct), plan.batch_size, dtype=torch.int64)
         self._index = torch.from_numpy(self._member).to(device)
         self._loss_of_runs = {shared: vmap(task.loss, in_dims=(0, None if shared else 0)) for shared in (True, False)}
         runs = len(seeds)
@@ -131,12 +129,29 @@ class Stack:
         base = self.learning_rates if self._plateau is None else self._plateau.learning_rates
         return base * self._factor[self.step : self.step + count, None]
 
+    def _rows(self, count: int) -> Tensor:
+        """(count, seeds, batch) which examples the next updates see: a window, since all may not fit in memory."""
+        examples, size, now = self.plan.task.examples, self.plan.batch_size, self.step
+        if size == examples:
+            return torch.arange(examples, device=self.plan.device).expand(count, len(self._distinct), examples)
+        first, rows = self._window
+        if now + count > first + len(rows):
+            orders = [
+                batch_order(examples, batch_size=size, steps=max(count, WINDOW), seed=int(seed), first=now)
+                for seed in self._distinct
+            ]
+            first, rows = self._window = now, torch.stack(orders, dim=1).to(self.plan.device)
+        return rows[now - first :][:count]
+
     def _batch(self) -> tuple[Tensor, Tensor]:
         """(batch, ...) if all runs share a seed, else (runs, batch, ...)."""
         inputs, targets = self._data["train"]
-        rows = self._order[self.step]
+        whole = self.plan.batch_size == self.plan.task.examples
+        if whole and self._shared and self.plan.task.augment is None:
+            return inputs, targets
+        rows = self._rows(1)[0]
         xs = [
-            augment_batch(self.plan.task, inputs[row], seed=int(seed), step=self.step)
+            augment_batch(self.plan.task, inputs if whole else inputs[row], seed=int(seed), step=self.step)
             for row, seed in zip(rows, self._distinct, strict=True)
         ]
         if self._shared:
@@ -196,7 +211,7 @@ class Stack:
             return
         cuda = [self.plan.device] if self.plan.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):
-            torch.manual_seed((int(self.seeds[0]) << 32) + self.step)
+            torch.manual_seed(stream_key("dropout", int(self.seeds[0]), self.step))
             yield
 
     def _evaluated(self) -> list[Tensor]:

@@ -11,6 +11,7 @@ from torch.func import grad
 
 from lrlib import _check
 from lrlib.compiler import Program, compile_step
+from lrlib.streams import stream
 from lrlib.surfaces import Surface
 from lrlib.updates import State, UpdateRule, named_tensors, nested_tensors, sgd
 
@@ -52,7 +53,7 @@ def descend(
     steps = _check.integer("steps", steps, at_least=1)
     noise = _check.real("gradient_noise", gradient_noise, at_least=0)
     rule = sgd() if rule is None else rule
-    generator = torch.Generator().manual_seed(_check.integer("seed", seed, at_least=0))
+    generator = stream("noise", seed)
     first = np.asarray(surface.start if start is None else start, dtype=np.float64)
     shape = (len(rates), surface.dimension)
     if first.shape not in {shape, shape[1:]} or not np.isfinite(first).all():
