@@ -157,8 +157,20 @@ def test_data_have_the_documented_shapes_and_scale():
     text = data.pydoc_text(context=16, vocabulary=20)
     inputs, targets = text.train
     assert torch.equal(inputs[0, 1:], targets[0, :-1])
-    assert torch.equal(inputs[1:, 0], targets[:-1, -1])
     assert int(inputs.max()) == 19
+
+
+def test_the_text_is_whole_but_for_one_piece_that_is_held_out():
+    pieces = set()
+    for seed in range(5):
+        text = data.pydoc_text(context=16, seed=seed)
+        inputs, targets = text.validation
+        assert torch.equal(inputs[1:, 0], targets[:-1, -1])  # one piece
+        assert len(inputs) == (len(inputs) + len(text.train[0])) // 10
+        seams = int((text.train[0][1:, 0] != text.train[1][:-1, -1]).sum())
+        assert seams <= 1
+        pieces.add(tuple(inputs[0].tolist()))
+    assert len(pieces) == 5
 
 
 @pytest.mark.parametrize("load", [data.fashion_mnist, data.cifar10])

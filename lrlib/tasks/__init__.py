@@ -1,7 +1,16 @@
 """What is trained: a model, its data, its loss, and what is measured on the way."""
 
 from lrlib.tasks.batches import augment_batch, batch_order
-from lrlib.tasks.library import breast_cancer_mlp, digits_cnn, digits_mlp, pydoc_transformer, shift_images
+from lrlib.tasks.library import (
+    breast_cancer_mlp,
+    digits_cnn,
+    digits_mlp,
+    mnist_cnn,
+    mnist_mlp,
+    pydoc_transformer,
+    shift_images,
+    wrong_labels,
+)
 from lrlib.tasks.losses import accuracy, cross_entropy, mean_squared_error
 from lrlib.tasks.quadratics import noisy_quadratic, surface_task
 from lrlib.tasks.step import TrainingStep, training_step
@@ -18,9 +27,12 @@ __all__ = [
     "digits_cnn",
     "digits_mlp",
     "mean_squared_error",
+    "mnist_cnn",
+    "mnist_mlp",
     "noisy_quadratic",
     "pydoc_transformer",
     "shift_images",
     "surface_task",
     "training_step",
+    "wrong_labels",
 ]

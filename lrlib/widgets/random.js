@@ -1,6 +1,28 @@
 // torch's own random numbers: the Mersenne twister (Matsumoto and Nishimura 1998), seeded and read as torch's CPU generator does.
 // So a run in the page starts from the weights, and sees the minibatches, that Python gives the same seed.
 
+// lrlib.streams.stream_key: 32 bits for one use of a seed's randomness, and whatever else sets a draw apart, such as the epoch.
+// numpy's SeedSequence(seed, spawn_key).generate_state(1) (O'Neill 2015), for a seed of one word; all arithmetic is modulo 2³².
+export function streamKey(use, seed, ...numbers) {
+  const folded = (x) => (x ^ (x >>> 16)) >>> 0;
+  let constant = 0x43b0d7e5;
+  const hash = (word) => {
+    const start = word ^ constant;
+    constant = Math.imul(constant, 0x931e8875);
+    return folded(Math.imul(start, constant));
+  };
+  const mix = (x, y) => folded(Math.imul(0xca01f9dd, x) - Math.imul(0x4973f715, y));
+
+  const pool = [seed, 0, 0, 0].map(hash);
+  for (let from = 0; from < 4; from++) {
+    for (let to = 0; to < 4; to++) if (to !== from) pool[to] = mix(pool[to], hash(pool[from]));
+  }
+  for (const word of [...Array.from(use, (letter) => letter.charCodeAt(0)), ...numbers]) {
+    for (let to = 0; to < 4; to++) pool[to] = mix(pool[to], hash(word));
+  }
+  return folded(Math.imul(pool[0] ^ 0x8b51f9dd, Math.imul(0x8b51f9dd, 0x58f38ded)));
+}
+
 export function makeGenerator(seed) {
   const state = new Uint32Array(624);
   state[0] = seed >>> 0;
@@ -37,13 +59,15 @@ export function permutation(n, generator) {
   return order;
 }
 
-// lrlib.tasks.batch_order: (steps × batchSize) indices, one permutation an epoch, a short last batch dropped
+// lrlib.tasks.batch_order: (steps × batchSize) indices, one permutation an epoch, a short last batch dropped; a full batch as it lies
 export function batchOrder(examples, batchSize, steps, seed) {
-  const generator = makeGenerator(seed);
-  const perEpoch = Math.floor(examples / batchSize) * batchSize;
   const order = new Int32Array(steps * batchSize);
-  for (let filled = 0; filled < order.length; filled += perEpoch) {
-    order.set(permutation(examples, generator).subarray(0, Math.min(perEpoch, order.length - filled)), filled);
+  if (batchSize === examples) return order.map((_, i) => i % examples);
+  const perEpoch = Math.floor(examples / batchSize) * batchSize;
+  for (let epoch = 0; epoch * perEpoch < order.length; epoch++) {
+    const filled = epoch * perEpoch;
+    const shuffled = permutation(examples, makeGenerator(streamKey("order", seed, epoch)));
+    order.set(shuffled.subarray(0, Math.min(perEpoch, order.length - filled)), filled);
   }
   return order;
 }
@@ -51,7 +75,7 @@ export function batchOrder(examples, batchSize, steps, seed) {
 // Initial parameters: tensors drawn one after another by uniform_(-bound, bound) in float32, then multiplied by gain;
 // layout = [[size, bound, gain?], …].
 export function uniformParameters(layout, seed) {
-  const generator = makeGenerator(seed);
+  const generator = makeGenerator(streamKey("weights", seed));
   const values = new Float64Array(layout.reduce((sum, [size]) => sum + size, 0));
   let k = 0;
   for (const [size, bound, gain = 1] of layout) {
