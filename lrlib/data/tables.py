@@ -8,7 +8,7 @@ from lrlib.data.dataset import Dataset, split
 
 
 @functools.lru_cache(maxsize=64)
-def breast_cancer(seed: int = 0) -> Dataset:
+def breast_cancer(*, seed: int = 0) -> Dataset:
     """569 tumours described by 30 measurements, 2 classes; inputs (examples, 30), standardized feature by feature.
 
     Source: W. Wolberg, O. Mangasarian, N. Street and W. Street (1993), UCI, doi:10.24432/C5DW2B.
@@ -19,7 +19,7 @@ def breast_cancer(seed: int = 0) -> Dataset:
 
 
 @functools.lru_cache(maxsize=64)
-def diabetes(seed: int = 0) -> Dataset:
+def diabetes(*, seed: int = 0) -> Dataset:
     """442 patients, 10 measurements, and how far their disease has come after a year: a regression.
 
     Inputs (examples, 10) and targets (examples, 1), both standardized (targets over all examples).

