@@ -42,7 +42,7 @@ def of_bowl(eigenvalues: Any, **settings: Any) -> np.ndarray:
 MIXED = np.linspace(-3.0, 2.0, 120)
 SPECTRA = {
     "few": [3.0, 2.0, 1.0],
-    "convex": np.geomspace(1e-3, 10, 150),
+    "convex": np.linspace(0.1, 10, 150),
     "saddle": MIXED,
     "tilted saddle": [-9.0, *MIXED, 4.0],
     "concave": -np.linspace(1.0, 5.0, 100),
@@ -62,6 +62,15 @@ def test_the_extreme_eigenvalues_of_a_known_spectrum(name: str, which: str) -> N
     order = np.abs if which == "LM" and name == "saddle" else np.asarray  # ties between signs
     np.testing.assert_allclose(order(found), order(expected[:count]), rtol=1e-6, atol=1e-8)
     assert of_bowl(values, which=which)[0] == pytest.approx(found[0], rel=1e-6, abs=1e-8)
+
+
+def test_all_copies_of_a_multiple_eigenvalue_are_found() -> None:
+    """Asked for all at once, scipy's routine returns 4 for a 5 in most of these."""
+    for seed in range(20):
+        g = np.random.default_rng(seed)
+        copies = int(g.integers(2, 5))
+        values = np.concatenate([[5.0] * copies, [4.0], g.uniform(0, 3, g.integers(80, 300))])
+        np.testing.assert_allclose(of_bowl(values, count=copies + 1, tolerance=1e-3), [*[5.0] * copies, 4.0], rtol=1e-3)
 
 
 def test_all_eigenvalues_of_a_bowl() -> None:
@@ -85,12 +94,11 @@ class Odd(nn.Module):
 def nets() -> dict[str, tasks.Task]:
     digits = tasks.digits_mlp()
     few = tuple(part[:60] for part in digits.train)
-    text = tasks.pydoc_transformer(context=8, width=8, heads=2, layers=1)
+
     return {
         "relu": tasks.digits_mlp(hidden=(4,)),
         "tanh": tasks.digits_mlp(hidden=(4,), activation="tanh"),
         "cnn": tasks.digits_cnn(channels=(2, 2)),
-        "transformer": text,
         "fused attention": tasks.Task("fused", Fused, few, few, digits.loss),  # type: ignore[arg-type]
     }
 
