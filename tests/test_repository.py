@@ -16,9 +16,9 @@ from execution_cache import Sources, fingerprint, imported_modules  # noqa: E402
 from offline_pages import loaded_from_elsewhere  # noqa: E402
 
 FLOORS = {
+    "_cache": 0,
     "_check": 0,
     "streams": 0,
-    "_cache": 0,
     "schedules": 1,
     "updates": 1,
     "surfaces": 1,
