@@ -40,17 +40,16 @@ def real(
 def integer(name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None) -> int:
     """An integer (no ``bool``) inside the given bounds, as an ``int``."""
     low, high = (-math.inf if at_least is None else at_least, math.inf if at_most is None else at_most)
-    need = "an integer" + _bounds(-math.inf, low, math.inf, high)
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        fail(name, need, value, error=TypeError)
-    if not low <= int(value) <= high:
-        fail(name, need, value)
+    kind = not isinstance(value, bool) and isinstance(value, Integral)
+    if not kind or not low <= int(value) <= high:
+        need = "an integer" + _bounds(-math.inf, low, math.inf, high)
+        fail(name, need, value, error=ValueError if kind else TypeError)
     return int(value)
 
 
 def _bounds(above: float, at_least: float, below: float, at_most: float) -> str:
     parts = [
-        f"{word} {bound:g}"
+        f"{word} {bound:.10g}"
         for word, bound in ((">", above), (">=", at_least), ("<", below), ("<=", at_most))
         if math.isfinite(bound)
     ]
@@ -87,13 +86,13 @@ def reals(name: str, values: Any, *, above: float = -math.inf, at_least: float =
     return array.astype(np.float64)
 
 
-def integers(name: str, values: Any, *, at_least: int | None = None) -> tuple[int, ...]:
+def integers(name: str, values: Any, *, at_least: int | None = None, at_most: int | None = None) -> tuple[int, ...]:
     """A non-empty sequence of integers."""
     if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray | range):
         fail(name, "a non-empty sequence of integers", values, error=TypeError)
     if len(values) == 0:
         fail(name, "a non-empty sequence of integers", values)
-    return tuple(integer(f"{name}[{i}]", value, at_least=at_least) for i, value in enumerate(values))
+    return tuple(integer(f"{name}[{i}]", value, at_least=at_least, at_most=at_most) for i, value in enumerate(values))
 
 
 def function(name: str, value: Any) -> Any:

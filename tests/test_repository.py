@@ -16,9 +16,9 @@ sys.path.insert(0, str(ROOT / "extensions"))
 from execution_cache import imported_modules  # noqa: E402
 
 FLOORS = {
+    "_cache": 0,
     "_check": 0,
     "streams": 0,
-    "_cache": 0,
     "schedules": 1,
     "updates": 1,
     "surfaces": 1,

@@ -144,7 +144,26 @@ def test_dropout_and_batch_norm_of_a_member_are_those_of_the_lone_run():
         )
         np.testing.assert_allclose(together[k].loss, alone.loss, rtol=1e-11)
         np.testing.assert_allclose(together[k].validation_loss, alone.validation_loss, rtol=1e-11)
-    assert not np.array_equal(together[0].loss, together[3].loss)  # another seed, another mask
+
+
+class Fixed(Regularized):
+    """Weights that do not depend on the seed."""
+
+    def __init__(self):
+        super().__init__()
+        for parameter in self.parameters():
+            nn.init.constant_(parameter, 0.1)
+        nn.init.eye_(self.last.weight)
+
+
+def test_another_seed_has_another_dropout_mask():
+    """With the same weights and the same full batch nothing else is left to tell two seeds apart."""
+    settings = {"learning_rates": [0.1], "steps": 1, "batch_size": None, "dtype": torch.float64}
+    dropped = training.sweep(task_of(Fixed), seeds=[0, 1, 2], **settings)
+    assert len(np.unique(dropped.loss[:, 0])) == 3
+    assert len(np.unique(training.sweep(task_of(Fixed), seeds=[0], **settings).loss)) == 1
+    kept = training.sweep(task_of(lambda: Fixed().eval()), seeds=[0, 1, 2], **settings)
+    assert len(np.unique(kept.loss[:, 0])) == 1
 
 
 def test_evaluation_of_batch_norm_uses_the_running_statistics():

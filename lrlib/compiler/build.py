@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lrlib._cache import cache_directory
+
 _COMMON = [
     "-O3",
     "-g0",  # what a debugger wants takes a quarter of the compiler's time
@@ -35,18 +37,6 @@ _WASM = [
 
 class CompilerMissing(ImportError):
     """The package ``ziglang`` is not installed."""
-
-
-def cache_directory() -> Path:
-    """Where compiled programs are kept: ``LRLIB_CACHE_DIR``, else the platform's place for caches."""
-    chosen = os.environ.get("LRLIB_CACHE_DIR")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "lrlib"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "lrlib"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lrlib"
 
 
 def build(text: str, *, wasm: bool) -> Path:

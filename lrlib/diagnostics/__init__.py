@@ -1,4 +1,4 @@
-"""What a model, its loss and its gradients say of the learning rate."""
+"""What a model's loss tells about the learning rate that it takes."""
 
 from lrlib.diagnostics.curvature import hessian_eigenvalues, run_sharpness, sharpness
 

@@ -1,164 +1,244 @@
-"""The curvature of a loss at a point: extreme eigenvalues of its Hessian, without ever forming the Hessian.
+"""The largest eigenvalues of a loss's Hessian: plain gradient descent is unstable along a direction of more than 2/η.
 
-The product of the Hessian with a vector v is the gradient of (gradient · v), so each costs two backward passes, and
-Lanczos' method needs some tens of them. Source: B. Pearlmutter (1994), Fast Exact Multiplication by the Hessian;
-R. Lehoucq, D. Sorensen and C. Yang (1998), ARPACK Users' Guide, through ``scipy.sparse.linalg.eigsh``.
+The Hessian itself is never formed. Its product with a vector v is the gradient of (gradient · v), and some tens of such
+products give Lanczos' method its extreme eigenvalues.
+Source: B. Pearlmutter (1994), Fast Exact Multiplication by the Hessian, doi:10.1162/neco.1994.6.1.147;
+R. Lehoucq, D. Sorensen and C. Yang (1998), ARPACK Users' Guide, doi:10.1137/1.9780898719628.
 """
 
 import copy
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._pytree import tree_map
 
 from lrlib import _check
+from lrlib.models import initial_parameters
+from lrlib.streams import stream_key
 from lrlib.tasks import Task
 
-DENSE_UP_TO = 64  # parameters up to which the whole Hessian is cheaper than Lanczos' method
+DENSE = 48  # up to so many parameters the whole Hessian takes no more products than Lanczos' method
+KRYLOV = 10  # vectors that Lanczos' method keeps: scipy's 20 take twice the products where the top stands apart
+
+Loss = Callable[[Any, Any], Tensor]
+Product = Callable[[np.ndarray], np.ndarray]
+
+
+class _NotFinite(ArithmeticError):
+    """A product of the Hessian is infinite or NaN."""
 
 
 def sharpness(
-    model: nn.Module,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    inputs: Tensor,
-    targets: Tensor,
-    *,
-    tolerance: float = 1e-4,
+    model: nn.Module, loss: Loss, inputs: Any, targets: Any, *, which: str = "LA", tolerance: float = 1e-3
 ) -> float:
-    """The largest eigenvalue λ_max of the Hessian of ``loss(model(inputs), targets)``.
-
-    Plain gradient descent on this loss is stable up to the rate 2 / λ_max. Arguments, errors and handling of the model
-    are those of :func:`hessian_eigenvalues`. Negative where the loss curves downwards in every direction.
+    """The first of :func:`hessian_eigenvalues`: the largest one, by default.
 
     >>> import torch
     >>> line = torch.nn.Linear(2, 1, bias=False)
-    >>> x = torch.tensor([[1.0, 0.0], [0.0, 3.0]])
-    >>> round(sharpness(line, torch.nn.functional.mse_loss, x, torch.zeros(2, 1)), 4)  # Hessian: xᵀx = diag(1, 9)
+    >>> x = torch.tensor([[1.0, 0.0], [0.0, 3.0]])  # the Hessian is xᵀx
+    >>> round(sharpness(line, torch.nn.functional.mse_loss, x, torch.zeros(2, 1)), 4)
     9.0
     """
-    return float(hessian_eigenvalues(model, loss, inputs, targets, tolerance=tolerance)[0])
+    return float(hessian_eigenvalues(model, loss, inputs, targets, which=which, tolerance=tolerance)[0])
 
 
 def run_sharpness(
-    task: Task, parameters: Mapping[str, Tensor], *, examples: int | None = None, tolerance: float = 1e-4
+    task: Task,
+    parameters: Mapping[str, Tensor] | nn.Module,
+    *,
+    examples: int | None = None,
+    which: str = "LA",
+    tolerance: float = 1e-3,
 ) -> float:
-    """:func:`sharpness` of ``task``'s training loss at ``parameters``, such as those of a :class:`~lrlib.training.Run`.
+    """:func:`sharpness` of a task's training loss at ``parameters``, in their own dtype.
 
     Args:
-        task: its model takes one tensor.
-        parameters: the model's parameters and buffers by name.
-        examples: how many training examples, the first ones, to take the loss over; all if ``None``.
-        tolerance: relative accuracy.
+        task: what was trained. Inputs are not augmented.
+        parameters: the model's parameters and buffers by name, as in :attr:`lrlib.training.Run.parameters`, or a module
+            that has them.
+        examples: take the loss over the first so many training examples; over all if None.
+        which, tolerance: as in :func:`hessian_eigenvalues`.
 
     >>> from lrlib import tasks, training
     >>> task = tasks.digits_mlp(hidden=(8,))
     >>> run = training.train(task, learning_rate=0.1, steps=20)
-    >>> 0 < run_sharpness(task, run.parameters, examples=256) < 100
+    >>> 0 < run_sharpness(task, run.parameters) < 100
     True
     """
     if not isinstance(task, Task):
         _check.fail("task", "a Task", task, error=TypeError)
+    if not isinstance(parameters, Mapping | nn.Module):
+        _check.fail("parameters", "a mapping of names to tensors, or a torch.nn.Module", parameters, error=TypeError)
+    model = parameters if isinstance(parameters, nn.Module) else _filled(task, parameters)
     inputs, targets = task.train
     if examples is not None:
         count = _check.integer("examples", examples, at_least=1, at_most=task.examples)
-        inputs, targets = inputs[:count], targets[:count]
-    with torch.random.fork_rng(devices=[]):
-        model = task.model()
-    model.to(next(value.dtype for value in parameters.values() if value.is_floating_point()))
-    model.load_state_dict(dict(parameters))
-    return sharpness(model, task.loss, inputs, targets, tolerance=tolerance)
+        inputs, targets = tree_map(lambda tensor: tensor[:count], (inputs, targets))
+    return sharpness(model, task.loss, inputs, targets, which=which, tolerance=tolerance)
+
+
+def _filled(task: Task, parameters: Mapping[str, Tensor]) -> nn.Module:
+    """A copy of the task's model with these parameters and buffers."""
+    model = copy.deepcopy(initial_parameters(task.model, seed=0))  # the reader's own module stays as it is
+    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    shapes = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    given = {name: tuple(tensor.shape) for name, tensor in parameters.items()}
+    if given != shapes:
+        _check.fail("parameters", f"tensors of one run, by name, of the shapes {shapes}", given)
+    for name, tensor in own.items():
+        tensor.data = parameters[name].detach().clone()
+    return model
 
 
 def hessian_eigenvalues(
     model: nn.Module,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    inputs: Tensor,
-    targets: Tensor,
+    loss: Loss,
+    inputs: Any,
+    targets: Any,
     *,
     count: int = 1,
     which: str = "LA",
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-3,
 ) -> np.ndarray:
-    """(count,) extreme eigenvalues of the Hessian of ``loss(model(inputs), targets)``, the most extreme first.
+    """(count,) eigenvalues of the Hessian of ``loss(model(inputs), targets)`` at the model's parameters, in float64.
 
-    The Hessian is taken over the parameters that require a gradient, with the model in evaluation mode: dropout is off,
-    and batch normalization uses its running statistics. The model is left as it was.
+    Those of the parameters with ``requires_grad``. The model is in evaluation mode meanwhile, without dropout and with
+    the running statistics of batch normalization, and is left as it was, gradients and random state included. Of a
+    multiple eigenvalue all copies count. The graph of all examples is kept in memory: give fewer if it is too much.
 
     Args:
-        model: on the device of ``inputs``; floating inputs and targets are cast to its dtype.
-        loss: gives a scalar tensor.
-        inputs, targets: the examples.
-        count: how many eigenvalues; of a multiple eigenvalue, all its copies count.
-        which: ``"LA"``, the algebraically largest, ``"SA"``, the smallest, or ``"LM"``, the largest in magnitude.
-        tolerance: relative accuracy of the eigenvalues.
+        model: any module that can be differentiated twice.
+        loss: ``loss(outputs, targets)``, a scalar tensor.
+        inputs: the model's argument; a tuple of arguments, or a dictionary of keyword arguments. Floating inputs and
+            targets are cast to the dtype of the parameters.
+        targets: what the loss compares with.
+        count: how many eigenvalues.
+        which: ``"LA"``, the algebraically largest first; ``"SA"``, the smallest, most negative first; ``"LM"``, the
+            largest in magnitude first, whatever their sign.
+        tolerance: relative size of the residual at which Lanczos' method stops; the relative error of an eigenvalue is
+            at most that, and as a rule near its square. Products in float32 round at about 1e-6.
 
     Returns:
-        float64; NaN where the loss or its gradient is not finite, as after a divergence.
+        NaN, if the loss, its gradient or a product is not finite: a run that diverged has no curvature.
 
     Raises:
-        TypeError, ValueError: for an argument that does not fit, or a model without a trainable parameter.
+        TypeError, ValueError: for an argument of the wrong kind or value.
+
+    ``torch.func.hessian`` forms the whole matrix instead, of the square of the number of parameters.
     """
     if not isinstance(model, nn.Module):
         _check.fail("model", "a torch.nn.Module", model, error=TypeError)
     _check.function("loss", loss)
     _check.choice("which", which, ("LA", "SA", "LM"))
     tolerance = _check.real("tolerance", tolerance, above=0, below=1)
-    model = copy.deepcopy(model).eval()
-    weights = [p for p in model.parameters() if p.requires_grad]
+    weights = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters() if p.requires_grad}
     if not weights:
-        _check.fail("model", "one with parameters that require a gradient", type(model).__name__)
-    size = sum(p.numel() for p in weights)
+        _check.fail("model", "a module with parameters that require gradients", model)
+    size = sum(weight.numel() for weight in weights.values())
     count = _check.integer("count", count, at_least=1, at_most=size)
-    product = _hessian_product(model, weights, loss, inputs, targets)
-    if product is None:
+    gradient = _gradient(model, weights, loss, inputs, targets)
+    if not bool(torch.isfinite(gradient).all()):
         return np.full(count, np.nan)
-    values = _dense(product, size) if size <= DENSE_UP_TO or count >= size // 2 else None
-    if values is None:
-        values = _lanczos(product, size, count, which, tolerance)
-    order = np.argsort({"LA": -values, "SA": values, "LM": -np.abs(values)}[which])
-    return values[order][:count]
-
-
-def _hessian_product(
-    model: nn.Module,
-    weights: list[nn.Parameter],
-    loss: Callable[[Tensor, Tensor], Tensor],
-    inputs: Tensor,
-    targets: Tensor,
-) -> Callable[[np.ndarray], np.ndarray] | None:
-    """A function v (parameters,) -> Hessian · v, float64; None if the loss or its gradient is not finite."""
-    dtype = weights[0].dtype
-    x, y = (part.to(dtype) if part.is_floating_point() else part for part in (inputs, targets))
-    with torch.enable_grad():
-        value = loss(model(x), y)
-        gradients = torch.autograd.grad(value, weights, create_graph=True, materialize_grads=True)
-        gradient = torch.cat([g.reshape(-1) for g in gradients])
-    if not (torch.isfinite(value) and torch.isfinite(gradient).all()):
-        return None
+    if not gradient.requires_grad:  # the loss is linear in the parameters
+        return np.zeros(count)
+    pieces = list(weights.values())
 
     def product(v: np.ndarray) -> np.ndarray:
-        direction = torch.as_tensor(np.ascontiguousarray(v.ravel()), device=gradient.device).to(dtype)
-        if not gradient.requires_grad:  # the gradient is a constant: the loss is linear
-            return np.zeros(gradient.numel())
-        parts = torch.autograd.grad(gradient @ direction, weights, retain_graph=True, materialize_grads=True)
-        return torch.cat([p.reshape(-1) for p in parts]).double().cpu().numpy()
+        along = torch.from_numpy(np.array(v).ravel()).to(gradient.device, gradient.dtype)
+        found = torch.autograd.grad(
+            gradient, pieces, along, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        result = _flat(found).double().cpu().numpy()
+        if not np.isfinite(result).all():
+            raise _NotFinite
+        return result
 
-    return product
+    try:
+        return (
+            _dense(product, size, count, which)
+            if size <= max(DENSE, 2 * count)
+            else _lanczos(product, size, count, which, tolerance)
+        )
+    except _NotFinite:
+        return np.full(count, np.nan)
 
 
-def _dense(product: Callable[[np.ndarray], np.ndarray], size: int) -> np.ndarray:
-    hessian = np.stack([product(row) for row in np.eye(size)])
-    return np.linalg.eigvalsh((hessian + hessian.T) / 2)
+def _flat(tensors: tuple[Tensor, ...]) -> Tensor:
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
 
-def _lanczos(
-    product: Callable[[np.ndarray], np.ndarray], size: int, count: int, which: str, tolerance: float
-) -> np.ndarray:
-    from scipy.sparse.linalg import LinearOperator, eigsh
+def _gradient(model: nn.Module, weights: dict[str, Tensor], loss: Loss, inputs: Any, targets: Any) -> Tensor:
+    """(parameters,) the loss's gradient, which can be differentiated once more; NaN if the loss is not finite."""
+    first = next(iter(weights.values()))
 
-    hessian = LinearOperator((size, size), matvec=product, dtype=np.float64)
-    start = np.random.default_rng(0).standard_normal(size)  # the same at each call, and orthogonal to nothing
-    if not product(start).any():
-        return np.zeros(count)
-    return eigsh(hessian, k=count, which=which, tol=tolerance, v0=start, return_eigenvectors=False)
+    def place(tensor: Tensor) -> Tensor:
+        return tensor.to(first.device, first.dtype if tensor.is_floating_point() else tensor.dtype)
+
+    inputs, targets = tree_map(place, (inputs, targets))
+    keywords = dict(inputs) if isinstance(inputs, Mapping) else {}
+    arguments = inputs if isinstance(inputs, tuple) else () if keywords else (inputs,)
+    held = {name: tensor.detach().clone() for name, tensor in model.named_buffers()}
+    modes = {module: module.training for module in model.modules()}
+    cuda = [first.device] if first.device.type == "cuda" else []
+    try:
+        model.eval()
+        # A second derivative of fused attention does not exist; a module that draws in evaluation, too, draws the same.
+        with torch.enable_grad(), torch.random.fork_rng(devices=cuda), sdpa_kernel(SDPBackend.MATH):
+            torch.manual_seed(stream_key("evaluation", 0))
+            value = loss(functional_call(model, {**weights, **held}, arguments, keywords), targets)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    if not isinstance(value, Tensor) or value.shape != ():
+        _check.fail("loss", "a function that returns a scalar tensor", value, error=TypeError)
+    if not bool(torch.isfinite(value)) or not value.requires_grad:
+        return torch.full_like(first, 0.0 if bool(torch.isfinite(value)) else torch.nan).detach()
+    pieces = list(weights.values())
+    return _flat(torch.autograd.grad(value, pieces, create_graph=True, allow_unused=True, materialize_grads=True))
+
+
+def _dense(product: Product, size: int, count: int, which: str) -> np.ndarray:
+    whole = np.stack([product(row) for row in np.eye(size)])
+    return _ordered(np.linalg.eigvalsh((whole + whole.T) / 2), which)[:count]
+
+
+def _ordered(values: np.ndarray, which: str) -> np.ndarray:
+    return values[np.argsort({"LA": -values, "SA": values, "LM": -np.abs(values)}[which], kind="stable")]
+
+
+def _lanczos(product: Product, size: int, count: int, which: str, tolerance: float) -> np.ndarray:
+    """One eigenvalue after another: from one start vector Lanczos' method often misses copies of a multiple one."""
+    generator = np.random.default_rng(stream_key("evaluation", 1))
+    vectors = np.empty((size, 0))
+    values = np.empty(0)
+    shift = 0.0
+
+    def rest(v: np.ndarray) -> np.ndarray:
+        """The Hessian on what is orthogonal to the vectors found; those it sends to the far end of the spectrum."""
+        v = v.ravel()
+        along = vectors.T @ v
+        image = product(v - vectors @ along)
+        return image - vectors @ (vectors.T @ image) + shift * (vectors @ along)
+
+    def extreme(end: str, accuracy: float) -> tuple[float, np.ndarray]:
+        start = generator.standard_normal(size)
+        start -= vectors @ (vectors.T @ start)
+        if not product(start).any():
+            return 0.0, start / np.linalg.norm(start)
+        operator = LinearOperator((size, size), matvec=rest, dtype=np.float64)
+        value, vector = eigsh(operator, k=1, which=end, v0=start, ncv=KRYLOV, tol=accuracy)
+        return float(value[0]), vector[:, 0]
+
+    if count > 1 and which != "LM":
+        other, _ = extreme("SA" if which == "LA" else "LA", 0.1)
+        shift = 2 * (min(other, 0.0) if which == "LA" else max(other, 0.0))
+    for _ in range(count):
+        value, vector = extreme(which, tolerance)
+        values, vectors = np.append(values, value), np.linalg.qr(np.column_stack([vectors, vector]))[0]
+    return _ordered(values, which)

@@ -57,6 +57,14 @@ def mnist_mlp(
     return _mlp("MNIST", data.mnist(seed=seed), hidden, activation, shift, label_noise, seed)
 
 
+def mnist_cnn(
+    *, channels: Sequence[int] = (8, 16), shift: bool = False, label_noise: float = 0.0, seed: int = 0
+) -> Task:
+    """A convolutional network on 28 × 28 digits of MNIST; other arguments as in :func:`digits_mlp`."""
+    model = partial(models.cnn, channels=channels, side=28)
+    return _images("MNIST CNN", data.mnist(seed=seed), model, shift, label_noise, seed)
+
+
 def _mlp(
     name: str, images: Dataset, hidden: Sequence[int], activation: str, shift: bool, label_noise: float, seed: int
 ) -> Task:
@@ -89,11 +97,9 @@ def shift_images(images: Tensor, generator: torch.Generator) -> Tensor:
     """Flat square images (batch, side * side), each moved by -1, 0 or 1 pixel along both axes; zeros move in."""
     side = round(images.shape[-1] ** 0.5)
     padded = torch.nn.functional.pad(images.view(-1, side, side), (1, 1, 1, 1))
-    offset = torch.randint(3, (len(images), 2), generator=generator, device=images.device)
-    line = torch.arange(side, device=images.device)
-    rows, columns = offset[:, :1] + line, offset[:, 1:] + line  # (batch, side)
-    example = torch.arange(len(images), device=images.device)[:, None, None]
-    return padded[example, rows[:, :, None], columns[:, None, :]].flatten(1)
+    places = padded.unfold(1, side, 1).unfold(2, side, 1)  # (batch, 3, 3, side, side), a view
+    rows, columns = torch.randint(3, (len(images), 2), generator=generator, device=images.device).T
+    return places[torch.arange(len(images), device=images.device), rows, columns].flatten(1)
 
 
 def pydoc_transformer(

@@ -173,7 +173,7 @@ class CompiledStack(Stack):
 
     def _updates(self, count: int) -> None:
         rates = self._planned_rates(count)
-        rows = self._order[self.step : self.step + count]  # (count, seeds, batch)
+        rows = self._rows(count)  # (count, seeds, batch)
         x, y = self._data["train"]
         given: list[dict[str, Any]] = []
         for index, seed in enumerate(self._distinct):

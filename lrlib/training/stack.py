@@ -18,6 +18,8 @@ from lrlib.training.horizon import unfinished
 from lrlib.training.records import Sweep
 from lrlib.updates import State, UpdateRule, effective_rates
 
+WINDOW = 64  # steps whose examples are looked up at once
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -66,11 +68,7 @@ class Stack:
         self._state = plan.rule.init(self._params)
         self._copies = Copies(task, models[0], seeds=seeds, device=device, dtype=dtype)
         self._data = {name: self._place(getattr(task, name)) for name in ("train", "validation")}
-        order = [
-            batch_order(task.examples, batch_size=plan.batch_size, steps=steps, seed=int(seed))
-            for seed in self._distinct
-        ]
-        self._order = torch.stack(order, dim=1).to(device)  # (steps, seeds, batch)
+        self._window = 0, torch.empty(0, len(self._distinct), plan.batch_size, dtype=torch.int64)
         runs = len(seeds)
         self._factor = np.ones(steps) if plan.schedule is None else plan.schedule(np.arange(steps))
         self._plateau = None if plan.feedback is None else plan.feedback.init(learning_rates)
@@ -131,10 +129,28 @@ class Stack:
         base = self.learning_rates if self._plateau is None else self._plateau.learning_rates
         return base * self._factor[self.step : self.step + count, None]
 
+    def _rows(self, count: int) -> Tensor:
+        """(count, seeds, batch) which examples the next updates see: a window, since all may not fit in memory."""
+        examples, size, now = self.plan.task.examples, self.plan.batch_size, self.step
+        if size == examples:
+            return torch.arange(examples, device=self.plan.device).expand(count, len(self._distinct), examples)
+        first, rows = self._window
+        if now + count > first + len(rows):
+            orders = [
+                batch_order(examples, batch_size=size, steps=max(count, WINDOW), seed=int(seed), first=now)
+                for seed in self._distinct
+            ]
+            first, rows = self._window = now, torch.stack(orders, dim=1).to(self.plan.device)
+        return rows[now - first :][:count]
+
     def _batch(self, group: Group) -> tuple[Any, Any]:
         """(batch, ...) if the group has one seed, else (runs, batch, ...)."""
         inputs, targets = self._data["train"]
-        rows = [self._order[self.step, int(np.searchsorted(self._distinct, seed))] for seed in group.seeds]
+        whole = self.plan.batch_size == self.plan.task.examples
+        if whole and len(group.seeds) == 1 and self.plan.task.augment is None:
+            return inputs, targets
+        order = self._rows(1)[0]
+        rows = [order[int(np.searchsorted(self._distinct, seed))] for seed in group.seeds]
         xs = [
             augment_batch(self.plan.task, _chosen(inputs, row), seed=seed, step=self.step)
             for seed, row in zip(group.seeds, rows, strict=True)
