@@ -25,7 +25,7 @@ help:
 	@echo "make test    unit tests, doctests, every notebook"
 	@echo "make serve   build the book and serve it at port $(PORT)"
 	@echo "make lab     open the notebooks in JupyterLab"
-	@echo "make bench   measure the sweep against plain training, and the labs"
+	@echo "make bench   measure the engines side by side (JAX among them), sweeps against plain training, and the labs"
 	@echo "make lint    formatting, lint, types, stray notebook outputs"
 	@echo "make format  put the sources and the notebooks in order"
 	@echo "make clean   remove what was built (make distclean: the virtual environment too)"
@@ -68,7 +68,7 @@ test: browser
 	else echo "no notebooks yet"; fi
 
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
 lint: $(STAMP)
 	$(BIN)/ruff check
@@ -86,4 +86,4 @@ clean:
 	find . -path ./$(VENV) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-jax
