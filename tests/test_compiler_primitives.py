@@ -354,3 +354,22 @@ def test_every_rule_is_exercised() -> None:
 
 # Names that torch's decompositions always replace by another one of the same rule, or that other torch versions use.
 ALIASES = {"_unsafe_view", "alias", "detach", "lift_fresh_copy", "empty", "empty_like", "empty_strided"}
+
+
+LONG_SUMS: dict[str, tuple[Tensor, Callable[[Tensor], Tensor]]] = {
+    "rows": (torch.rand(60_000, 10, generator=torch.Generator().manual_seed(0)), lambda x: x.sum(0)),
+    "tenths": (torch.full((1_000_000, 3), 0.1), lambda x: x.sum(0)),
+    "adjacent_tenths": (torch.full((1_000_000,), 0.1), lambda x: x.sum()),
+    "middle": (torch.full((3, 5000, 4), 0.1), lambda x: x.sum(1)),
+    "around": (torch.full((300, 4, 50, 6), 0.1), lambda x: x.sum((0, 2))),
+    "last_two": (torch.full((4, 300, 50), 0.1), lambda x: x.sum((1, 2))),
+    "outer_two": (torch.full((300, 7, 50), 0.1), lambda x: x.sum((0, 2))),
+    "squares": (torch.full((60_000, 5), 0.1), lambda x: (x * x).mean(0)),
+}
+
+
+@pytest.mark.parametrize("name", LONG_SUMS)
+def test_long_sums_in_float32_keep_their_digits(name: str) -> None:
+    x, total = LONG_SUMS[name]
+    found = compile_step(lambda x: (total(x),), {"x": x}, outputs=("y",)).run({"x": x}, steps=1).recorded["y"][0]
+    np.testing.assert_allclose(found, total(x.double()).numpy(), rtol=1e-6)  # torch's own: 6e-7

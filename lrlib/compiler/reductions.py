@@ -1,5 +1,6 @@
 """Primitives that fold axes away: sums, extremes, truth, positions of extremes, running sums."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,11 +8,12 @@ import torch
 
 from lrlib.compiler import layout
 from lrlib.compiler.emitter import Emitter, Meta
-from lrlib.compiler.expression import Leaf, Scalar, Value, c_type, calls, cast, leaves, literal, render
-from lrlib.compiler.loops import merge
+from lrlib.compiler.expression import Expression, Leaf, Scalar, Value, c_type, calls, cast, leaves, literal, render
+from lrlib.compiler.loops import Nest, merge
 from lrlib.compiler.rules import rule
 
 Axes = int | Sequence[int] | None
+ROWS, LANES = 64, 16  # a block of a long sum: 64 terms, or 64 in each of 16 lanes where the terms are adjacent
 
 
 def _axes(input: Value, dim: Axes) -> set[int]:
@@ -30,25 +32,37 @@ def _target(result: Leaf, input: Value, axes: set[int]) -> Leaf:
     return leaf
 
 
-def _fold(emitter: Emitter, meta: Meta, input: Value, dim: Axes, start: float, step: str) -> Value:
-    """Fold with ``step``, C text of the new total from ``{0}``, the old one, and ``{1}``, an element."""
-    result, axes = emitter.new(meta), _axes(input, dim)
-    whole = emitter.in_memory(result)
-    target = _target(whole, input, axes)
-    expression = cast(input.expression, meta.dtype)
+def _walk(
+    emitter: Emitter, meta: Meta, input: Value, dim: Axes
+) -> tuple[Value, Leaf, Expression, Nest, dict[Leaf, str]]:
+    """The result, not yet written; it along the input's axes; what is folded; loops over both; texts of the leaves."""
+    result, expression = emitter.new(meta), cast(input.expression, meta.dtype)
+    target = _target(emitter.in_memory(result), input, _axes(input, dim))
     sources = list(dict.fromkeys(leaves(expression)))
     nest = merge(input.shape, [target, *sources])
+    texts = {leaf: nest.element(leaf, strides) for leaf, strides in zip(sources, nest.strides[1:], strict=True)}
+    return result, target, expression, nest, texts
+
+
+def _split(nest: Nest) -> tuple[list[int], list[int]]:
+    """The axes on which the result stands still, and the others."""
+    axes = range(len(nest.shape))
+    return [axis for axis in axes if nest.strides[0][axis] == 0], [axis for axis in axes if nest.strides[0][axis] != 0]
+
+
+def _fold(emitter: Emitter, meta: Meta, input: Value, dim: Axes, start: float, step: str) -> Value:
+    """Fold with ``step``, C text of the new total from ``{0}``, the old one, and ``{1}``, an element."""
+    result, target, expression, nest, texts = _walk(emitter, meta, input, dim)
+    whole = emitter.in_memory(result)
     if 0 in input.shape:
         emitter.store(whole, cast(Scalar(start, torch.float64), meta.dtype))
         return result
-    texts = {leaf: nest.element(leaf, strides) for leaf, strides in zip(sources, nest.strides[1:], strict=True)}
-    folded = [axis for axis, stride in enumerate(nest.strides[0]) if stride == 0]
-    kept = [axis for axis, stride in enumerate(nest.strides[0]) if stride != 0]
+    folded, kept = _split(nest)
     place = nest.element(target, nest.strides[0])
     name, initial = c_type(meta.dtype), literal(start, meta.dtype)
     if kept and len(nest.shape) - 1 in kept:  # along adjacent results: one pass in the order of memory
         emitter.store(whole, cast(Scalar(start, torch.float64), meta.dtype))
-        held = nest.held(texts, sources, nest.strides[1:])
+        held = nest.held(texts, list(texts), nest.strides[1:])
         text = nest.around(f"{place} = {step.format(place, render(expression, texts.__getitem__))};", held)
     else:  # along adjacent elements: sums of several lanes are allowed, as torch does itself
         element = render(expression, texts.__getitem__)
@@ -62,7 +76,46 @@ def _fold(emitter: Emitter, meta: Meta, input: Value, dim: Axes, start: float, s
 
 @rule("sum")
 def sum_(emitter: Emitter, meta: Meta, input: Value, dim: Axes = None, **_options: Any) -> Value:
+    terms = math.prod(input.shape[axis] for axis in _axes(input, dim))
+    if meta.dtype.is_floating_point and terms > ROWS and 0 not in input.shape:
+        return _long_sum(emitter, meta, input, dim, terms)
     return _fold(emitter, meta, input, dim, 0, "{0} + {1}")
+
+
+def _long_sum(emitter: Emitter, meta: Meta, input: Value, dim: Axes, terms: int) -> Value:
+    """A float64 sum of short sums in the type itself: rounding errors grow with a block, not with the whole."""
+    result, target, expression, nest, texts = _walk(emitter, meta, input, dim)
+    whole, name = emitter.in_memory(result), c_type(meta.dtype)
+    folded, kept = _split(nest)
+    adjacent = nest.strides[0][-1] == 0
+    along = nest.shape[folded[0]]  # blocks are cut along the first folded axis
+    block = max((ROWS * LANES if adjacent else ROWS) * along // terms, 1)
+    bounds = {folded[0]: ("b", f"(b + {block} < {along} ? b + {block} : {along})")}
+    blocks = f"for (i64 b = 0; b < {along}; b += {block}) {{"
+    place = nest.element(target, nest.strides[0])
+    written = [whole]
+    if not adjacent:  # along adjacent results: one pass in the order of memory
+        part, total = (
+            emitter.buffer(meta.dtype, math.prod(meta.shape)),
+            emitter.buffer(torch.float64, math.prod(meta.shape)),
+        )
+        each = f"for (i64 j = 0; j < {part.size}; j++)"
+        held = nest.held(texts, list(texts), nest.strides[1:])
+        here = nest.element(Leaf(part, target.shape, target.strides), nest.strides[0])
+        added = nest.around(f"{here} = {here} + {render(expression, texts.__getitem__)};", held, bounds)
+        text = (
+            f"{each} {total.name}[j] = 0;\n{blocks}\n{each} {part.name}[j] = 0;\n{added}\n"
+            f"{each} {total.name}[j] += {part.name}[j];\n}}\n{each} {whole.pointer()}[j] = ({name}){total.name}[j];"
+        )
+        written += [Leaf(part, (), ()), Leaf(total, (), ())]
+    else:  # along adjacent elements: sums of several lanes are allowed
+        element = render(expression, texts.__getitem__)
+        text = (
+            f"{nest.headers(kept)}{{\nf64 total = 0;\n{blocks}\n#pragma clang fp reassociate(on)\n{name} part = 0;\n"
+            f"{nest.headers(folded, bounds)}part = part + {element};\ntotal += part;\n}}\n{place} = ({name})total; }}"
+        )
+    emitter.kernel(text, reads=[expression], writes=written)
+    return result
 
 
 @rule("prod")
