@@ -1,4 +1,4 @@
-"""Primitives that fold axes away: sums, extremes, truth, positions of extremes, running sums."""
+"""Primitives that fold axes away: sums, maxima, truth."""
 
 import math
 from collections.abc import Sequence
@@ -118,11 +118,6 @@ def _long_sum(emitter: Emitter, meta: Meta, input: Value, dim: Axes, terms: int)
     return result
 
 
-@rule("prod")
-def prod(emitter: Emitter, meta: Meta, input: Value, dim: Axes = None, **_options: Any) -> Value:
-    return _fold(emitter, meta, input, dim, 1, "{0} * {1}")
-
-
 @rule("mean")
 def mean(emitter: Emitter, meta: Meta, input: Value, dim: Axes = None, **_options: Any) -> Value:
     total = sum_(emitter, meta, input, dim)
@@ -141,21 +136,19 @@ def _truth(input: Value) -> Value:
     return Value(input.shape, cast(input.expression, torch.bool))
 
 
-def _extreme(emitter: Emitter, meta: Meta, input: Value, dim: Axes, which: str) -> Value:
-    name, axes = c_type(meta.dtype), _axes(input, dim)
+@rule("amax")
+def amax(emitter: Emitter, meta: Meta, input: Value, dim: Axes = None, **_options: Any) -> Value:
+    axes = _axes(input, dim)
     if meta.dtype.is_floating_point and _adjacent(input, axes):
         source = emitter.in_memory(input)
         if _adjacent(input, axes):
-            return _rows(emitter, meta, source, axes, which)
-    limit = {"max": float("-inf"), "min": float("inf")}[which]
-    start = limit if meta.dtype.is_floating_point else _integer_limit(meta.dtype, which)
-    return _fold(emitter, meta, input, dim, start, f"{which}_{name}({{0}}, {{1}})")
+            return _rows(emitter, meta, source, axes)
+    least = float("-inf") if meta.dtype.is_floating_point else _least(meta.dtype)
+    return _fold(emitter, meta, input, dim, least, f"max_{c_type(meta.dtype)}({{0}}, {{1}})")
 
 
-def _integer_limit(dtype: torch.dtype, which: str) -> int:
-    if dtype == torch.bool:
-        return 0 if which == "max" else 1
-    return torch.iinfo(dtype).min if which == "max" else torch.iinfo(dtype).max
+def _least(dtype: torch.dtype) -> int:
+    return 0 if dtype == torch.bool else torch.iinfo(dtype).min
 
 
 def _adjacent(input: Value, axes: set[int]) -> bool:
@@ -170,7 +163,7 @@ def _adjacent(input: Value, axes: set[int]) -> bool:
     return leaf.buffer is not None and row.is_contiguous
 
 
-def _rows(emitter: Emitter, meta: Meta, source: Leaf, axes: set[int], which: str) -> Value:
+def _rows(emitter: Emitter, meta: Meta, source: Leaf, axes: set[int]) -> Value:
     result = emitter.new(meta)
     whole = emitter.in_memory(result)
     count = len(source.shape) - len(axes)
@@ -182,91 +175,6 @@ def _rows(emitter: Emitter, meta: Meta, source: Leaf, axes: set[int], which: str
     assert target is not None
     nest = merge(outer, [target, first])
     to, row = (nest.element(leaf, strides) for leaf, strides in zip((target, first), nest.strides, strict=True))
-    text = f"{nest.headers()}{to} = row_{which}_{c_type(meta.dtype)}(&{row}, {length});"
+    text = f"{nest.headers()}{to} = row_max_{c_type(meta.dtype)}(&{row}, {length});"
     emitter.kernel(text, reads=[source], writes=[whole])
     return result
-
-
-@rule("amax")
-def amax(emitter: Emitter, meta: Meta, input: Value, dim: Axes = None, **_options: Any) -> Value:
-    return _extreme(emitter, meta, input, dim, "max")
-
-
-@rule("amin")
-def amin(emitter: Emitter, meta: Meta, input: Value, dim: Axes = None, **_options: Any) -> Value:
-    return _extreme(emitter, meta, input, dim, "min")
-
-
-def _position(emitter: Emitter, meta: Meta, input: Value, dim: int | None, sign: str) -> Value:
-    """Index of the first extreme along one axis, or in the whole; a NaN counts as the most extreme."""
-    source = emitter.contiguous(input)
-    if dim is None:
-        source = Leaf(source.buffer, (input.size,), (1,), source.offset)
-    axis = (dim or 0) % max(len(source.shape), 1)
-    shape = source.shape or (1,)
-    result, inner = emitter.new(meta), 1
-    for extent in shape[axis + 1 :]:
-        inner *= extent
-    outer = input.size // max(inner * shape[axis], 1)
-    text = (
-        f"for (i64 i = 0; i < {outer}; i++) for (i64 j = 0; j < {inner}; j++) {{\n"
-        f"const {c_type(input.dtype)} *x = {source.pointer()} + i * {shape[axis] * inner} + j; i64 best = 0;\n"
-        f"for (i64 k = 1; k < {shape[axis]}; k++) {{ {c_type(input.dtype)} a = x[k * {inner}], b = x[best * {inner}];\n"
-        f"if (a {sign} b || (a != a && b == b)) best = k; }}\n"
-        f"{emitter.in_memory(result).pointer()}[i * {inner} + j] = best; }}"
-    )
-    emitter.kernel(text, reads=[source], writes=[emitter.in_memory(result)])
-    return result
-
-
-@rule("argmax")
-def argmax(emitter: Emitter, meta: Meta, input: Value, dim: int | None = None, **_options: Any) -> Value:
-    return _position(emitter, meta, input, dim, ">")
-
-
-@rule("argmin")
-def argmin(emitter: Emitter, meta: Meta, input: Value, dim: int | None = None, **_options: Any) -> Value:
-    return _position(emitter, meta, input, dim, "<")
-
-
-@rule("max")
-def max_(emitter: Emitter, meta: Meta | Sequence[Meta], input: Value, dim: int | None = None, **_options: Any) -> Any:
-    if isinstance(meta, Meta):
-        return _extreme(emitter, meta, input, None, "max")
-    emitter.share(input)
-    return _extreme(emitter, meta[0], input, dim, "max"), _position(emitter, meta[1], input, dim, ">")
-
-
-@rule("min")
-def min_(emitter: Emitter, meta: Meta | Sequence[Meta], input: Value, dim: int | None = None, **_options: Any) -> Any:
-    if isinstance(meta, Meta):
-        return _extreme(emitter, meta, input, None, "min")
-    emitter.share(input)
-    return _extreme(emitter, meta[0], input, dim, "min"), _position(emitter, meta[1], input, dim, "<")
-
-
-def _running(emitter: Emitter, meta: Meta, input: Value, dim: int, sign: str) -> Value:
-    result = emitter.new(meta)
-    whole = emitter.in_memory(result)
-    emitter.store(whole, input.expression)
-    if not meta.shape:
-        return result
-    axis = dim % len(meta.shape)
-    step, length = whole.strides[axis], meta.shape[axis]
-    text = (
-        f"for (i64 i = 0; i < {input.size // max(step * length, 1)}; i++) for (i64 k = 1; k < {length}; k++) "
-        f"for (i64 j = 0; j < {step}; j++) {{ {c_type(meta.dtype)} *x = {whole.pointer()} + i * {step * length} + j;\n"
-        f"x[k * {step}] {sign}= x[(k - 1) * {step}]; }}"
-    )
-    emitter.kernel(text, reads=[whole], writes=[whole])
-    return result
-
-
-@rule("cumsum")
-def cumsum(emitter: Emitter, meta: Meta, input: Value, dim: int, **_options: Any) -> Value:
-    return _running(emitter, meta, input, dim, "+")
-
-
-@rule("cumprod")
-def cumprod(emitter: Emitter, meta: Meta, input: Value, dim: int, **_options: Any) -> Value:
-    return _running(emitter, meta, input, dim, "*")
