@@ -80,7 +80,7 @@ class Jax:
         self._folder.cleanup()
 
     def train(self, rule: str, rates: np.ndarray) -> dict[str, Any]:
-        """Train once at all rates: ``loss`` (steps, runs), ``seconds`` of the processor, and the seconds that compiling
+        """Train once at all rates: ``loss`` (runs, steps), ``seconds`` of the processor, and the seconds that compiling
         took, ``compile`` (0 from the second time on).
         """
         assert self._process.stdin is not None

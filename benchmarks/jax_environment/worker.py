@@ -79,6 +79,6 @@ for line in sys.stdin:
     _, (loss, norm) = jax.block_until_ready(program(rates, start, order, inputs, targets))
     used = time.process_time() - begin
     path = str(Path(sys.argv[1]).with_name("loss.npy"))
-    np.save(path, np.asarray(loss).T)
+    np.save(path, np.asarray(loss))
     made = compiled.cache_info().misses > known
     print(json.dumps({"loss": path, "seconds": used, "compile": seconds if made else 0.0}), flush=True)
