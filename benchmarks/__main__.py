@@ -1,10 +1,10 @@
-"""All benchmarks, one after the other: ``make bench``; or those named: ``python -m benchmarks labs``."""
+"""All benchmarks, one after the other: ``make bench``; or those named: ``python -m benchmarks engines``."""
 
 import argparse
 
-from benchmarks import labs, sweeps
+from benchmarks import engines, labs, sweeps
 
-PARTS = {"sweeps": sweeps.main, "labs": labs.main}
+PARTS = {"engines": engines.main, "sweeps": sweeps.main, "labs": labs.main}
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Print how fast things are; assert nothing.")
 parser.add_argument(

@@ -1,6 +1,7 @@
 """How much a sweep costs, as a multiple of one plain torch run of as many steps, measured side by side.
 
 Run by ``make bench``. Each row interleaves its contestants over several rounds and prints medians; nothing is asserted.
+Bars for compiled code: 2 for the MLP at batch 16 (K = 32), 0.5 for one run of the transformer, 0.25 for Rosenbrock.
 """
 
 import statistics

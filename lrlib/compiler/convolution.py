@@ -175,13 +175,15 @@ def _mean_pool(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Value:
+    if divisor_override is not None:
+        raise NotImplementedError("divisor_override")
     kernel, result = _square(kernel_size), emitter.new(meta)
     window = _window(large[-2:], kernel, small[-2:], _square(stride, kernel), _square(padding), (1, 1))
     whole, leaf = emitter.in_memory(result), emitter.contiguous(source)
     backwards = function.endswith("input")
     emitter.kernel(
         f"{function}_{c_type(meta.dtype)}({whole.pointer()}, {leaf.pointer()}, {_planes(large)}, "
-        f"{int(count_include_pad)}, {divisor_override or 0}, {window});",
+        f"{int(count_include_pad)}, {window});",
         reads=[leaf, whole] if backwards else [leaf],
         writes=[whole],
     )

@@ -23,33 +23,19 @@ ARITHMETIC = {
     "sign": "sign_{s}({0})",
     "abs": "abs_{s}({0})",
     "sqrt": "sqrt_{s}({0})",
-    "floor": "floor_{s}({0})",
-    "ceil": "ceil_{s}({0})",
-    "trunc": "trunc_{s}({0})",
-    "remainder": "remainder_{s}({0}, {1})",
-    "fmod": "fmod_{s}({0}, {1})",
     "exp": "exp_{s}({0})",
     "expm1": "expm1_{s}({0})",
     "log": "log_{s}({0})",
-    "log2": "(log_{s}({0}) * (T)1.44269504088896340736)",
-    "log10": "(log_{s}({0}) * (T)0.43429448190325182765)",
     "log1p": "log1p_{s}({0})",
     "tanh": "tanh_{s}({0})",
     "sigmoid": "sigmoid_{s}({0})",
     "erf": "erf_{s}({0})",
-    "sin": "sin_{s}({0})",
-    "cos": "cos_{s}({0})",
     "bitwise_and": "({0} & {1})",
     "bitwise_or": "({0} | {1})",
-    "bitwise_xor": "({0} ^ {1})",
 }
 # Both sides are brought to their common type, the answer is a truth value.
 COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-LOGICAL = {"logical_and": "({0} & {1})", "logical_or": "({0} | {1})", "logical_not": "(!{0})"}
-TESTS = {
-    "isnan": "isnan_{s}({0})",
-    "isinf": "isinf_{s}({0})",
-}
+LOGICAL = {"logical_and": "({0} & {1})", "logical_not": "(!{0})"}
 
 
 def _operands(arguments: dict[str, Any]) -> list[Operand]:
@@ -59,7 +45,7 @@ def _operands(arguments: dict[str, Any]) -> list[Operand]:
 def _arithmetic(template: str) -> Callable[..., Value]:
     def emit(emitter: Emitter, meta: Meta, **arguments: Any) -> Value:
         name = c_type(meta.dtype)
-        text = template.replace("{s}", name).replace("(T)", f"({name})")
+        text = template.replace("{s}", name)
         return emitter.call(text, meta, _operands(arguments), meta.dtype)
 
     return emit
@@ -80,13 +66,6 @@ def _logical(template: str) -> Callable[..., Value]:
     return emit
 
 
-def _test(template: str) -> Callable[..., Value]:
-    def emit(emitter: Emitter, meta: Meta, input: Value) -> Value:
-        return emitter.call(template.replace("{s}", c_type(input.dtype)), meta, [input], input.dtype)
-
-    return emit
-
-
 def common_type(operands: list[Operand]) -> torch.dtype:
     """The type that torch computes in: 0-dim tensors and numbers change the kind, not the width, of larger ones."""
     stand_ins: list[Any] = [
@@ -102,8 +81,6 @@ for _name, _sign in COMPARISONS.items():
     rule(_name)(_comparison(_sign))
 for _name, _template in LOGICAL.items():
     rule(_name)(_logical(_template))
-for _name, _template in TESTS.items():
-    rule(_name)(_test(_template))
 
 
 def _sum(emitter: Emitter, meta: Meta, sign: str, input: Operand, other: Operand, alpha: float) -> Value:
@@ -124,13 +101,9 @@ def sub(emitter: Emitter, meta: Meta, input: Operand, other: Operand, alpha: flo
 
 @rule("div")
 def div(emitter: Emitter, meta: Meta, input: Operand, other: Operand, rounding_mode: str | None = None) -> Value:
-    name = c_type(meta.dtype)
-    template = {
-        None: "({0} / {1})",
-        "floor": f"floordiv_{name}({{0}}, {{1}})",
-        "trunc": f"truncdiv_{name}({{0}}, {{1}})",
-    }
-    return emitter.call(template[rounding_mode], meta, [input, other], meta.dtype)
+    if rounding_mode is not None:
+        raise NotImplementedError(f"rounding_mode={rounding_mode!r}")
+    return emitter.call("({0} / {1})", meta, [input, other], meta.dtype)
 
 
 @rule("pow")
@@ -169,11 +142,6 @@ def bitwise_not(emitter: Emitter, meta: Meta, input: Value) -> Value:
 @rule("_to_copy", "clone", "alias", "detach", "lift_fresh_copy")
 def copy(emitter: Emitter, meta: Meta, input: Value, **_options: Any) -> Value:
     return Value(meta.shape, cast(input.expression, meta.dtype))
-
-
-@rule("copy")
-def copy_from(emitter: Emitter, meta: Meta, input: Value, src: Value, **_options: Any) -> Value:
-    return Value(meta.shape, emitter.broadcast(src, meta.shape, meta.dtype))
 
 
 @rule("full", "full_like", "scalar_tensor")

@@ -77,11 +77,6 @@ def embedding(emitter: Emitter, meta: Meta, weight: Value, indices: Value, **_op
     return look_up(emitter, meta, weight, [indices])
 
 
-@rule("index_select")
-def index_select(emitter: Emitter, meta: Meta, input: Value, dim: int, index: Value) -> Value:
-    return look_up(emitter, meta, input, [None] * (dim % len(meta.shape)) + [index])
-
-
 @rule("index_put")
 def index_put(
     emitter: Emitter,
@@ -159,12 +154,10 @@ def scatter(
     index: Value,
     src: Value | None = None,
     value: float | None = None,
-    reduce: str | None = None,
 ) -> Value:
-    statement = {None: "{0} = {1};", "add": "{0} += {1};", "multiply": "{0} *= {1};"}[reduce]
     source = src if src is not None else value
     assert source is not None
-    return _scatter(emitter, meta, input, dim, index, source, statement)
+    return _scatter(emitter, meta, input, dim, index, source, "{0} = {1};")
 
 
 @rule("scatter_add")

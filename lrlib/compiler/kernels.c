@@ -2,6 +2,7 @@
 #define LANES ((i32)(VECTOR_BYTES / sizeof(T)))
 #define DEPTH 256  // rows of b that one panel holds: 2 vectors x 256 rows stay in the first-level cache
 typedef T FN(vec) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(T))));
+typedef T FN(four) __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T))));
 
 // c (rows, width) = or += a (rows, depth) b (depth, 2 or 1 vectors); rows and vectors are literals, so all sums stay in registers.
 INLINE void FN(block)(i32 rows, i32 vectors, T *restrict c, i64 ldc, const T *a, i64 a0, i64 a1, const T *b, i64 ldb,
@@ -41,6 +42,34 @@ INLINE void FN(block)(i32 rows, i32 vectors, T *restrict c, i64 ldc, const T *a,
   }
 }
 
+// panel (depth, width; rows ldp apart) = the transpose of p (width, depth; rows b1 apart), by tiles of 4 x 4
+INLINE void FN(transpose)(T *restrict panel, i64 ldp, const T *p, i64 b1, i32 width, i32 depth) {
+  i32 s = 0;
+  for (; s + 4 <= width; s += 4) {
+    const T *from = p + s * b1;
+    T *to = panel + s;
+    i32 r = 0;
+#pragma clang loop unroll(disable)
+    for (; r + 4 <= depth; r += 4, from += 4, to += 4 * ldp) {
+      FN(four) a = *(const FN(four) *)from, b = *(const FN(four) *)(from + b1);
+      FN(four) c = *(const FN(four) *)(from + 2 * b1), d = *(const FN(four) *)(from + 3 * b1);
+      FN(four) ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+      *(FN(four) *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+      *(FN(four) *)(to + ldp) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+      ab = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+      *(FN(four) *)(to + 2 * ldp) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+      *(FN(four) *)(to + 3 * ldp) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    }
+#pragma clang loop vectorize(disable) unroll(disable)
+    for (; r < depth; r++, from++, to += ldp)
+      for (i32 i = 0; i < 4; i++) to[i] = from[i * b1];
+  }
+#pragma clang loop vectorize(disable) unroll(disable)
+  for (; s < width; s++)
+#pragma clang loop vectorize(disable) unroll(disable)
+    for (i32 r = 0; r < depth; r++) panel[r * ldp + s] = p[r + s * b1];
+}
+
 #define BLOCK(rows) \
   (vectors == 2 ? FN(block)(rows, 2, c + i * ldc + j, ldc, a + i * a0 + k * a1, a0, a1, p, ldp, depth, width, add) \
                 : FN(block)(rows, 1, c + i * ldc + j, ldc, a + i * a0 + k * a1, a0, a1, p, ldp, depth, width, add))
@@ -59,7 +88,9 @@ KERNEL void FN(mm)(T *restrict c, i64 ldc, const T *a, i64 a0, i64 a1, const T *
         ldp = vectors * LANES;
         for (i32 r = 0; r < depth; r++)
           for (i32 s = width; s < ldp; s++) panel[r * ldp + s] = 0;
-        if (b1 == 1)
+        if (b0 == 1)
+          FN(transpose)(panel, ldp, p, b1, width, depth);
+        else if (b1 == 1)
           for (i32 r = 0; r < depth; r++)
             for (i32 s = 0; s < width; s++) panel[r * ldp + s] = p[r * b0 + s];
         else
@@ -193,7 +224,7 @@ INLINE void FN(max_pool_input)(T *restrict x, const T *y, const i64 *where, i32 
     for (i32 i = 0; i < pixels; i++) x[*where++] += *y++;
 }
 
-// Mean over a window, and its adjoint; the divisor counts padding when `padded` says so, or is the one given.
+// Mean over a window, and its adjoint; the divisor counts padding when `padded` says so.
 #define EACH_MEAN \
   for (i32 n = 0; n < planes; n++, x += w.height * w.width) \
     for (i32 i = 0; i < w.out_h; i++) \
@@ -202,8 +233,8 @@ INLINE void FN(max_pool_input)(T *restrict x, const T *y, const i64 *where, i32 
         r1 = r1 < w.height + w.pad_h ? r1 : w.height + w.pad_h, s1 = s1 < w.width + w.pad_w ? s1 : w.width + w.pad_w; \
         i32 count = (r1 - r0) * (s1 - s0); \
         r0 = r0 < 0 ? 0 : r0, s0 = s0 < 0 ? 0 : s0, r1 = r1 < w.height ? r1 : w.height, s1 = s1 < w.width ? s1 : w.width; \
-        count = divisor ? divisor : padded ? count : (r1 - r0) * (s1 - s0);
-INLINE void FN(mean_pool)(T *restrict y, const T *x, i32 planes, i32 padded, i32 divisor, Window w) {
+        count = padded ? count : (r1 - r0) * (s1 - s0);
+INLINE void FN(mean_pool)(T *restrict y, const T *x, i32 planes, i32 padded, Window w) {
   EACH_MEAN
     T sum = 0;
     for (i32 r = r0; r < r1; r++)
@@ -211,7 +242,7 @@ INLINE void FN(mean_pool)(T *restrict y, const T *x, i32 planes, i32 padded, i32
     *y = sum / count;
   }
 }
-INLINE void FN(mean_pool_input)(T *restrict x, const T *y, i32 planes, i32 padded, i32 divisor, Window w) {
+INLINE void FN(mean_pool_input)(T *restrict x, const T *y, i32 planes, i32 padded, Window w) {
   for (i64 i = 0; i < (i64)planes * w.height * w.width; i++) x[i] = 0;
   EACH_MEAN
     for (i32 r = r0; r < r1; r++)
@@ -219,24 +250,20 @@ INLINE void FN(mean_pool_input)(T *restrict x, const T *y, i32 planes, i32 padde
   }
 }
 
-// Largest and smallest of n adjacent numbers, NaN if one is: one candidate a lane, then the best of the lanes.
-#define EXTREME(name, better) \
-  KERNEL T FN(row_##name)(const T *x, i32 n) { \
-    T best[LANES]; \
-    for (i32 l = 0; l < LANES; l++) best[l] = x[l < n ? l : 0]; \
-    i32 i = 0; \
-    FN(vec) lanes = *(FN(vec) *)best; \
-    for (; i + LANES <= n; i += LANES) { \
-      FN(vec) next = *(const FN(vec) *)(x + i); \
-      __typeof__(next != next) take = (next better lanes) | (next != next); \
-      lanes = (FN(vec))((take & (__typeof__(take))next) | (~take & (__typeof__(take))lanes)); \
-    } \
-    *(FN(vec) *)best = lanes; \
-    T result = best[0]; \
-    for (i32 l = 1; l < LANES; l++) result = FN(name)(best[l], result); \
-    for (; i < n; i++) result = FN(name)(x[i], result); \
-    return result; \
+// Largest of n adjacent numbers, NaN if one is: one candidate a lane, then the best of the lanes.
+KERNEL T FN(row_max)(const T *x, i32 n) {
+  T best[LANES];
+  for (i32 l = 0; l < LANES; l++) best[l] = x[l < n ? l : 0];
+  i32 i = 0;
+  FN(vec) lanes = *(FN(vec) *)best;
+  for (; i + LANES <= n; i += LANES) {
+    FN(vec) next = *(const FN(vec) *)(x + i);
+    __typeof__(next != next) take = (next > lanes) | (next != next);
+    lanes = (FN(vec))((take & (__typeof__(take))next) | (~take & (__typeof__(take))lanes));
   }
-EXTREME(max, >)
-EXTREME(min, <)
-#undef EXTREME
+  *(FN(vec) *)best = lanes;
+  T result = best[0];
+  for (i32 l = 1; l < LANES; l++) result = FN(max)(best[l], result);
+  for (; i < n; i++) result = FN(max)(x[i], result);
+  return result;
+}

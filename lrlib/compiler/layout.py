@@ -55,15 +55,6 @@ def insert(leaf: Leaf, axis: int, size: int = 1, stride: int = 0) -> Leaf:
     )
 
 
-def flip(leaf: Leaf, axes: Sequence[int]) -> Leaf:
-    """Some axes walked backwards."""
-    strides, offset = list(leaf.strides), leaf.offset
-    for axis in axes:
-        offset += (leaf.shape[axis] - 1) * strides[axis]
-        strides[axis] = -strides[axis]
-    return Leaf(leaf.buffer, leaf.shape, tuple(strides), offset)
-
-
 def reshape(leaf: Leaf, shape: Sequence[int]) -> Leaf | None:
     """The same elements in row-major order under another shape, or None where strides cannot say that."""
     if math.prod(shape) == 0 or leaf.is_contiguous:

@@ -1,6 +1,6 @@
 """Loop nests: axes that all leaves walk in step are merged, so that most nests are one flat loop."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lrlib.compiler.expression import Leaf, c_type
@@ -35,18 +35,22 @@ class Nest:
                 texts[leaf] = f"held{number}"
         return "".join(lines)
 
-    def around(self, body: str, held: str = "") -> str:
+    def around(self, body: str, held: str = "", bounds: "Bounds | None" = None) -> str:
         """All loops around a body whose iterations are independent."""
         if not self.shape:
             return body
         last = len(self.shape) - 1
         promise = "\n#pragma clang loop vectorize(assume_safety)\n" if self.dense and self.shape[-1] >= 4 else ""
-        return f"{self.headers(range(last))}{{ {held}{promise}{self.headers([last])}{body} }}"
+        return f"{self.headers(range(last), bounds)}{{ {held}{promise}{self.headers([last], bounds)}{body} }}"
 
-    def headers(self, axes: Sequence[int] | None = None) -> str:
-        """The ``for`` lines of these axes (of all, if not told), outermost first."""
+    def headers(self, axes: Sequence[int] | None = None, bounds: "Bounds | None" = None) -> str:
+        """The ``for`` lines of these axes (of all, if not told), outermost first; whole axes, but for ``bounds``."""
         chosen = range(len(self.shape)) if axes is None else axes
-        return "".join(f"for (i64 i{axis} = 0; i{axis} < {self.shape[axis]}; i{axis}++) " for axis in chosen)
+        ends = {axis: ("0", str(self.shape[axis])) for axis in chosen} | dict(bounds or {})
+        return "".join(f"for (i64 i{axis} = {ends[axis][0]}; i{axis} < {ends[axis][1]}; i{axis}++) " for axis in chosen)
+
+
+Bounds = Mapping[int, tuple[str, str]]  # C text of the first index along an axis, and of the one after the last
 
 
 def merge(shape: Sequence[int], leaves: Sequence[Leaf]) -> Nest:

@@ -1,5 +1,5 @@
 // Elementary functions, branch-free where a loop over them should vectorise; the same bits on every machine, but for
-// fused multiply-adds. Reductions and coefficients of log, sin, cos and erf are those of fdlibm:
+// fused multiply-adds. Reductions and coefficients of log and erf are those of fdlibm:
 //   Copyright (C) 1993 by Sun Microsystems, Inc. All rights reserved. Permission to use, copy, modify, and distribute
 //   this software is freely granted, provided that this notice is preserved.
 // expf is that of the Cephes library (S. L. Moshier); tanhf and erff are the rational approximations of Eigen and XLA.
@@ -202,24 +202,3 @@ KERNEL f64 pow_f64(f64 x, f64 y) {
   return odd ? __builtin_copysign(exp_f64(l), x) : exp_f64(l);
 }
 INLINE f32 pow_f32(f32 x, f32 y) { return (f32)pow_f64(x, y); }
-
-// sin(x + turn pi/2), by a three-part reduction: exact enough for |x| below a million.
-INLINE f64 sine_f64(f64 x, i32 turn) {
-  f64 c = __builtin_fabs(x) < 1e9 ? x : 0.0;
-  f64 n = __builtin_floor(c * 6.36619772367581382433e-01 + 0.5);
-  f64 r = ((c - n * 1.57079632673412561417e+00) - n * 6.07710050630396597660e-11) - n * 2.02226624879595063154e-21;
-  f64 z = r * r;
-  f64 s = P4(z, 1.58969099521155010221e-10, -2.50507602534068634195e-08, 2.75573137070700676789e-06,
-             -1.98412698298579493134e-04, 8.33333333332248946124e-03);
-  f64 k = P4(z, -1.13596475577881948265e-11, 2.08757232129817482790e-09, -2.75573143513906633035e-07,
-             2.48015872894767294178e-05, -1.38888888888741095749e-03);
-  s = r + r * z * (z * s - 1.66666666666666324348e-01);
-  k = 1.0 - (0.5 * z - z * z * (z * k + 4.16666666666666019037e-02));
-  i32 q = (i32)n + turn;
-  f64 y = q & 1 ? k : s;
-  return __builtin_fabs(x) < 1e9 ? (q & 2 ? -y : y) : __builtin_nan("");
-}
-INLINE f64 sin_f64(f64 x) { return sine_f64(x, 0); }
-INLINE f64 cos_f64(f64 x) { return sine_f64(x, 1); }
-INLINE f32 sin_f32(f32 x) { return (f32)sine_f64(x, 0); }
-INLINE f32 cos_f32(f32 x) { return (f32)sine_f64(x, 1); }

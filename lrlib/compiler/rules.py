@@ -9,6 +9,17 @@ Rule = Callable[..., Any]  # (emitter, meta of the result or results, **argument
 
 RULES: dict[str, Rule] = {}
 
+# All there are, by why. Adding one needs a reason of the same kind; a test compares.
+_SHIPPED = """_to_copy abs add addmm amax arange bmm cat clone convolution convolution_backward div embedding
+    embedding_dense_backward eq erf exp expand full full_like gather ge gt index le log logical_and lt
+    max_pool2d_with_indices max_pool2d_with_indices_backward maximum mean minimum mm mul neg permute pow relu rsqrt
+    scalar_tensor scatter_add select sign slice slice_scatter split_with_sizes sqrt squeeze sub sum tanh unsqueeze view
+    where"""  # reached by this package's tasks, models, update rules and test surfaces
+_PROMISED = """any avg_pool2d avg_pool2d_backward baddbmm bitwise_and bitwise_not bitwise_or clamp constant_pad_nd
+    empty_permuted expm1 index_put log1p logical_not ne reciprocal scatter sigmoid"""  # the layers in the docstring
+_ALIASES = "_unsafe_view alias detach empty empty_like empty_strided lift_fresh_copy"  # other names, by torch version
+OPERATIONS = frozenset(f"{_SHIPPED} {_PROMISED} {_ALIASES}".split())
+
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
     """Register the rule of one or more aten operations (``aten.<name>``, all overloads)."""
@@ -23,4 +34,4 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-__all__ = ["RULES", "Emitter", "Meta", "Rule", "rule"]
+__all__ = ["OPERATIONS", "RULES", "Emitter", "Meta", "Rule", "rule"]

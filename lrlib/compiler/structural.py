@@ -7,7 +7,7 @@ import torch
 
 from lrlib.compiler import layout
 from lrlib.compiler.emitter import Emitter, Meta
-from lrlib.compiler.expression import Leaf, Scalar, Value, cast, contiguous_strides, leaves, reindex
+from lrlib.compiler.expression import Leaf, Scalar, Value, cast, leaves, reindex
 from lrlib.compiler.rules import rule
 
 
@@ -83,26 +83,6 @@ def slice_(
     axis = dim % len(input.shape)
     first, count = _extent(start, end, step, input.shape[axis])
     return _view(input, meta.shape, lambda leaf: layout.narrow(leaf, axis, first, count, step))
-
-
-@rule("diagonal")
-def diagonal(emitter: Emitter, meta: Meta, input: Value, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Value:
-    first, second = dim1 % len(input.shape), dim2 % len(input.shape)
-
-    def change(leaf: Leaf) -> Leaf:
-        step = leaf.strides[first] + leaf.strides[second]
-        start = offset * leaf.strides[second] if offset >= 0 else -offset * leaf.strides[first]
-        for axis in sorted((first, second), reverse=True):
-            leaf = layout.drop(leaf, axis)
-        leaf = layout.insert(leaf, len(leaf.shape), meta.shape[-1], step)
-        return Leaf(leaf.buffer, leaf.shape, leaf.strides, leaf.offset + start)
-
-    return _view(input, meta.shape, change)
-
-
-@rule("flip")
-def flip(emitter: Emitter, meta: Meta, input: Value, dims: Sequence[int]) -> Value:
-    return _view(input, meta.shape, lambda leaf: layout.flip(leaf, [axis % len(meta.shape) for axis in dims]))
 
 
 @rule("split_with_sizes")
@@ -195,21 +175,3 @@ def constant_pad_nd(emitter: Emitter, meta: Meta, input: Value, pad: Sequence[in
 
 def _cropped(source: Value, shape: Sequence[int], axis: int, start: int) -> Value:
     return _view(source, shape, lambda leaf: layout.narrow(leaf, axis, start, shape[axis]))
-
-
-@rule("repeat")
-def repeat(emitter: Emitter, meta: Meta, input: Value, repeats: Sequence[int]) -> Value:
-    emitter.share(input)
-    inner = (1,) * (len(repeats) - len(input.shape)) + input.shape
-    result = emitter.new(meta)
-    tiled = [extent for pair in zip(repeats, inner, strict=True) for extent in pair]
-    target = Leaf(emitter.in_memory(result).buffer, tuple(tiled), contiguous_strides(tiled))
-
-    def spread(leaf: Leaf) -> Leaf:
-        leaf = layout.expand(leaf, inner)
-        for axis, count in reversed(list(enumerate(repeats))):
-            leaf = layout.insert(leaf, axis, count)
-        return leaf
-
-    emitter.store(target, reindex(input.expression, spread))
-    return result
