@@ -18,18 +18,23 @@ from lrlib import style, tasks, training, updates
 from lrlib.compiler import export_step
 from lrlib.surfaces import quadratic, rosenbrock
 from lrlib.training import descend
-from lrlib.widgets import Answer, Axis, CurveMark, Predict, StepSizeLab, TrainingLab, trained_lab
-from lrlib.widgets.bundle import FOLDER, bundle
-from lrlib.widgets.controls import Choice, LogSlider, Slider
-from lrlib.widgets.packing import pack, pack_bytes
-from lrlib.widgets.page_data import tasks_and_data, weight_layout
-from lrlib.widgets.portable import Latest, escape, script_json
-from lrlib.widgets.programs import evaluation_program
-from lrlib.widgets.still import Still
-from lrlib.widgets.theme import stylesheet
+from lrlib.widgets import Answer, Axis, CurveMark, Predict, StepSizeLab, TrainingLab
+from lrlib.widgets.drawing.still import Still
+from lrlib.widgets.drawing.theme import stylesheet
+from lrlib.widgets.hosting.bundling import FOLDER, bundle
+from lrlib.widgets.hosting.controls import Choice, LogSlider, Slider
+from lrlib.widgets.hosting.packing import pack, pack_bytes
+from lrlib.widgets.hosting.portable import Latest, escape, script_json
+from lrlib.widgets.trainer import trained_lab
+from lrlib.widgets.trainer.page_data import tasks_and_data, weight_layout
+from lrlib.widgets.trainer.programs import evaluation_program
 
 NASTY = "</script><b>\u2028 & \"quotes' λ_{max}"
-LABS = [module.name for module in FOLDER.glob("*.js") if "\nexport default" in module.read_text(encoding="utf-8")]
+LABS = [
+    module.relative_to(FOLDER).as_posix()
+    for module in FOLDER.rglob("*.js")
+    if "\nexport default" in module.read_text(encoding="utf-8")
+]
 
 
 def few_digits(examples: int) -> tasks.Task:
@@ -123,7 +128,7 @@ def test_colours_are_those_of_the_book() -> None:
     tokens = style.tokens()
     for colour in (tokens["accent"], tokens["ghost"], *tokens["rates"]):
         assert colour in stylesheet()
-    for path in FOLDER.glob("*.[cj]s*"):
+    for path in FOLDER.rglob("*.[cj]s*"):
         assert not re.search(r"#[0-9a-f]{6}\b", path.read_text(encoding="utf-8")), path.name
 
 
@@ -348,7 +353,7 @@ def test_a_recorded_page_shows_the_first_settings() -> None:
 
 def test_a_program_is_described_beside_its_bytes() -> None:
     artifact = export_step(lambda x: (x * 2,), {"x": torch.zeros(1)}, outputs=("y",))
-    from lrlib.widgets.programs import packed
+    from lrlib.widgets.trainer.programs import packed
 
     description = packed(artifact)
     assert zlib.decompress(base64.b64decode(description["wasm"])) == artifact.wasm

@@ -14,9 +14,9 @@ from lrlib import tasks, training
 from lrlib.models import initial_parameters
 from lrlib.training import descend
 from lrlib.widgets import Answer, Predict, StepSizeLab, TrainingLab
-from lrlib.widgets.step_size_lab import RULES as STEP_RULES
-from lrlib.widgets.step_size_lab import SURFACES, WITH_MOMENTUM
-from lrlib.widgets.training_lab import RULES, SCHEDULES
+from lrlib.widgets.step_size_lab.lab import RULES as STEP_RULES
+from lrlib.widgets.step_size_lab.lab import SURFACES, WITH_MOMENTUM
+from lrlib.widgets.training_lab.lab import RULES, SCHEDULES
 
 PAGE = """<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Labs</title>
 <link rel="icon" href="data:,"><meta name="viewport" content="width=device-width"></head>

@@ -12,9 +12,9 @@ import torch
 
 from lrlib import training
 from lrlib.widgets import ScheduleLab
-from lrlib.widgets.bundle import bundle
-from lrlib.widgets.schedule_lab import RULES, TASKS
-from lrlib.widgets.schedule_shapes import DECAYS, composed
+from lrlib.widgets.hosting.bundling import bundle
+from lrlib.widgets.schedule_lab.lab import RULES, TASKS
+from lrlib.widgets.schedule_lab.shapes import DECAYS, composed
 
 PAINTED = """(before) => { const d = document.querySelector('[data-settings]').dataset;
 return d.settings !== before && d.done !== 'false'; }"""

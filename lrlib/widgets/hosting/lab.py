@@ -1,0 +1,77 @@
+"""What all labs share beside a kernel: ipywidgets' controls, the picture under them, the newest run winning."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import anywidget
+import ipywidgets
+import traitlets
+
+from lrlib.widgets.hosting.controls import Control
+from lrlib.widgets.hosting.portable import Latest, Portable, escape
+
+
+class Picture(anywidget.AnyWidget):
+    """The drawn part of a lab: reads ``config``, ``settings``, ``result``; tells where the reader dragged ``start``."""
+
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
+    host = traitlets.Unicode("kernel").tag(sync=True)
+    config = traitlets.Dict().tag(sync=True)
+    settings = traitlets.Dict().tag(sync=True)
+    start: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    asked = traitlets.Int(0).tag(sync=True)  # counts presses of the lab's button
+    backdrop = traitlets.Dict().tag(sync=True)  # what lies under every result: large, and sent only when it changes
+    result = traitlets.Dict().tag(sync=True)
+
+
+class Lab(Portable, ipywidgets.VBox):
+    """Controls in a row, the picture under them. A lab tells what to do at each move in ``recompute``."""
+
+    def __init__(
+        self,
+        *,
+        hint: str,
+        controls: Sequence[Control],
+        config: Mapping[str, Any],
+        kernel_controls: Sequence[Control] = (),
+    ) -> None:
+        self.specs = {control.name: control for control in (*controls, *kernel_controls)}
+        self.controls = {name: spec.widget() for name, spec in self.specs.items()}
+        self.config = {**config, "hint": hint, "controls": [spec.spec() for spec in controls]}
+        self.picture = Picture(_esm=self.source(), _css=self.style(), config=self.config, settings=self.read())
+        self.latest = Latest(self._tell)
+        row = ipywidgets.Box(list(self.controls.values()), layout={"flex_flow": "row wrap"})
+        super().__init__([ipywidgets.HTML(escape(hint)), row, self.picture])
+        for control in self.controls.values():
+            control.observe(self._moved, names="value")
+        self.picture.observe(self._moved, names=["start", "asked"])
+
+    def read(self) -> dict[str, Any]:
+        """What the controls stand at."""
+        return {name: spec.read(self.controls[name].value) for name, spec in self.specs.items()}
+
+    def recompute(self) -> None:
+        """Start whatever the present settings ask for."""
+        raise NotImplementedError
+
+    def page_config(self) -> dict[str, Any]:
+        """What a static page is given besides ``config``: recorded runs and compiled programs."""
+        raise NotImplementedError
+
+    def page_state(self) -> dict[str, Any]:
+        """What the lab's module reads in a static page."""
+        return {
+            "config": {**self.config, **self.page_config()},
+            "settings": self.read(),
+            "start": self.picture.start,
+            "backdrop": self.picture.backdrop,
+        }
+
+    def _tell(self, error: Exception) -> None:
+        """What went wrong, said under the picture; the last result stays."""
+        self.picture.result = {**self.picture.result, "problem": f"{type(error).__name__}: {error}"}
+
+    def _moved(self, change: Any) -> None:
+        self.picture.settings = self.read()
+        self.recompute()
