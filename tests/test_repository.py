@@ -1,7 +1,9 @@
 """What holds for the repository as a whole: floors, sizes, notebooks, table of contents, citations, no network."""
 
+import ast
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -195,3 +197,21 @@ def test_a_notebook_runs_again_when_what_it_reaches_has_changed(tmp_path: Path, 
     with (tmp_path / changed).open("a", encoding="utf-8") as file:
         file.write("# changed\n")
     assert (before != fingerprint(tmp_path / "page.ipynb", tmp_path, Sources(tmp_path))) is runs_again
+
+
+def test_scripts_and_styles_are_part_of_the_package_and_of_what_a_page_hangs_on() -> None:
+    found = {p for pattern in ("*.js", "*.css") for p in (ROOT / "lrlib").rglob(pattern)}
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        shipped = tomllib.load(file)["tool"]["setuptools"]["package-data"]
+    folders = {ROOT.joinpath(*package.split(".")): patterns for package, patterns in shipped.items()}
+    assert found <= {p for folder, patterns in folders.items() for pattern in patterns for p in folder.glob(pattern)}
+    sources = Sources(ROOT)
+    for lab in ("Predict", "TrainingLab"):
+        assert found <= set(sources.data_files(sources.closure({f"lrlib.widgets.{lab}"})))
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if dotted(p).startswith("lrlib.widgets.")], ids=relative)
+def test_no_module_is_named_like_a_function_that_it_holds(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    held = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assert dotted(path).rpartition(".")[2] not in held

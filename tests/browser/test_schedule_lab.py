@@ -74,7 +74,7 @@ def test_schedules_equal_pythons(visit: Any) -> None:
         )
     ]
     page = visit("about:blank", origin="about:", wait=False).page
-    code = f"(all) => {{ {bundle('schedule_shapes.js')}; return all.map((one) => [...shapeFactors(one)]); }}"
+    code = f"(all) => {{ {bundle('schedule_lab/shapes.js')}; return all.map((one) => [...shapeFactors(one)]); }}"
     for one, factors in zip(settings, page.evaluate(code, settings), strict=True):
         expected = composed(**one)(np.arange(one["steps"]))
         np.testing.assert_allclose(factors, expected, rtol=0, atol=1e-12, err_msg=str(one))
