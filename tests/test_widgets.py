@@ -203,16 +203,16 @@ def test_what_a_page_could_not_hold_is_refused() -> None:
 
 def test_round_rates_are_positions_of_the_slider() -> None:
     rate = LogSlider(name="learning_rate", label="η", value=0.1, minimum=1e-3, maximum=10)
-    widget = rate.widget()
-    positions = [rate.read(10 ** (widget.min + k * widget.step)) for k in range(4 * 73 + 1)]
+    slider = rate.widget().slider
+    positions = [rate.read(10 ** (slider.min + k * slider.step)) for k in range(4 * 73 + 1)]
     assert {d * 10.0**e for e in (-3, -2, -1, 0) for d in (1, 2, 5)} <= {round(p, 12) for p in positions}
 
 
 def test_one_specification_makes_both_kinds_of_control() -> None:
     rate = LogSlider(name="learning_rate", label="η", value=0.1, minimum=1e-3, maximum=10)
     widget = rate.widget()
-    assert isinstance(widget, ipywidgets.FloatLogSlider)
-    assert (widget.min, widget.max, widget.value) == (pytest.approx(-3), pytest.approx(1), 0.1)
+    assert isinstance(widget.slider, ipywidgets.FloatLogSlider)
+    assert (widget.slider.min, widget.slider.max, widget.value) == (pytest.approx(-3), pytest.approx(1), 0.1)
     assert rate.spec()["kind"] == "log"
     assert rate.read(0.123456) == 0.123
     assert isinstance(Slider(name="s", label="s", value=1, minimum=0, maximum=9, step=1).widget(), ipywidgets.IntSlider)
@@ -221,6 +221,28 @@ def test_one_specification_makes_both_kinds_of_control() -> None:
     assert half.read(0.30000000000000004) == 0.3
     pick = Choice(name="c", label="c", value=2, options=[(1, "one"), (2, "two")])
     assert pick.widget().value == 2
+
+
+def test_a_small_rate_is_shown_with_its_exponent_and_a_bad_one_is_refused_in_words() -> None:
+    rate = LogSlider(name="learning_rate", label="η", value=1e-6, minimum=1e-7, maximum=1e-2).widget()
+    assert rate.field.value == "1e-6"
+    for typed, complaint in {
+        "0": "must be above 0",
+        "": "is empty",
+        "-1": "climb the loss",
+        "fast <": "“fast &lt;” is not a number",
+        "nan": "not a number",
+        "inf": "takes rates from 1e-7 to 0.01",
+        "1": "takes rates from 1e-7 to 0.01",
+    }.items():
+        rate.field.value = typed
+        assert complaint in rate.problem.value
+        assert (rate.field.value, rate.value, rate.slider.value) == (typed, 1e-6, 1e-6)
+    rate.field.value = "2,5E-4"
+    assert (rate.problem.value, rate.field.value, rate.value, rate.slider.value) == ("", "2.5e-4", 2.5e-4, 2.5e-4)
+    rate.field.value = "no"
+    rate.slider.value = 1e-5
+    assert (rate.problem.value, rate.field.value, rate.value) == ("", "1e-5", 1e-5)
 
 
 @pytest.mark.parametrize(

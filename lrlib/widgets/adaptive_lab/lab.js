@@ -1,7 +1,7 @@
 // The adaptive lab: several rules at one network, each at its own rate; a move trains that rule anew.
 import { paintLosses, paintSpread, seenOf, spreadNear } from "./paint.js";
 import { html } from "../hosting/dom.js";
-import { Chart, rateColour, readable, svg } from "../drawing/drawing.js";
+import { rateColour, readable, svg } from "../drawing/drawing.js";
 import { IN_BROWSER, ONLY_RECORDED, RECORDED, byKernel, makeFrame, makeGhosts, oncePerFrame, watchKernel } from "../hosting/lab.js";
 import { unpack } from "../hosting/packing.js";
 import { startService } from "../trainer/trainer.js";
@@ -22,8 +22,8 @@ function render({ model, el }) {
   const { minimum, maximum } = config.controls.find(({ name }) => name.startsWith("rate_"));
   const frame = makeFrame({ el, hint: config.hint, specs: config.controls, host, label: "Adaptive lab", changed: onControl });
   el.classList.add("lrlab-adaptive");
-  const losses = new Chart(frame.charts, { height: 330, label: "Validation loss against the step, by rule", right: 118 });
-  const spreads = new Chart(frame.charts, { height: 330, label: "Spread of the effective rates over the parameters, by rule", left: 16, right: 26 });
+  const losses = frame.chart({ height: 330, label: "Validation loss against the step, by rule", right: 118 });
+  const spreads = frame.chart({ height: 330, label: "Spread of the effective rates over the parameters, by rule", left: 16, right: 26 });
   frame.charts.after(html("p", { class: "lrlab-note" }, config.note));
   const ghosts = makeGhosts(frame, paint);
   const settings = () => (frame.controls ? frame.controls.values() : model.get("settings"));
@@ -125,7 +125,7 @@ function render({ model, el }) {
     }
     paint();
   }
-  const request = live ? startService(config.training, receive) : null;
+  const request = live ? startService(config.training, receive, frame.life) : null;
   const factors = new Float64Array(steps).fill(1);
   const plan = (rule, { task, seed, rate }) => ({
     settings: { task, seed, rule, batch_size: config.batch_size, steps, learning_rate: rate }, factors, evaluations: config.evaluations, spread: true,
@@ -150,7 +150,7 @@ function render({ model, el }) {
     else if (host === "page") runs = new Map(rules.map(({ name }) => [name, recordedRun(name, now)]));
     paint();
   }
-  const soon = oncePerFrame(update);
+  const soon = oncePerFrame(update, frame.life);
   function onControl(name) {
     if (name.startsWith("rate_")) moved = name.slice("rate_".length);
     soon();
@@ -164,8 +164,8 @@ function render({ model, el }) {
       const rule = shownRules(settings()).at(-1);
       if (live && !count && rule) request({ warm: true, ...plan(rule.name, askedOf(settings(), rule.name)) });
     };
-    for (const name of ["pointerenter", "focusin"]) el.addEventListener(name, warm, { once: true });
-    return;
+    for (const name of ["pointerenter", "focusin"]) frame.life.listen(el, name, warm, { once: true });
+    return frame.life.end;
   }
   function fromKernel() {
     const { runs: trained = {}, problem } = model.get("result");
@@ -180,9 +180,10 @@ function render({ model, el }) {
     paint();
   }
   watchKernel(model, frame);
-  model.on("change:result", oncePerFrame(fromKernel));
-  model.on("change:settings", soon);
+  frame.life.follow(model, "change:result", oncePerFrame(fromKernel, frame.life));
+  frame.life.follow(model, "change:settings", soon);
   fromKernel();
+  return frame.life.end;
 }
 
 export default { render };

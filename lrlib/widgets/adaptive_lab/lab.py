@@ -134,7 +134,7 @@ class AdaptiveLab(Lab):
         for rule in RULES.values():
             tick, slider = self.controls[f"show_{rule.name}"], self.controls[f"rate_{rule.name}"]
             tick.layout.width = "140px"
-            slider.description = "η"  # the check box before it says whose
+            slider.slider.description = "η"  # the check box before it says whose
             rows.append(ipywidgets.HBox([tick, slider]))
         self.controls["step"].layout.width = "340px"
         rest = [self.controls[name] for name in ("task", "seed", "step", "device")]

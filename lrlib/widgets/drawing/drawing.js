@@ -83,7 +83,7 @@ export function rateColour(rate, [low, high]) {
 // picture = {x, y: {domain, kind, label, most, bare?: no line and no ticks}, marks: [...], readout?(x, y) -> {text, x?, y?} | null}.
 // A mark is {kind: "line" | "band" | "cross" | "dot" | "vertical" | "horizontal" | "text", …}; see PAINTERS below.
 export class Chart {
-  constructor(parent, { height, label, right = 14, left = 46, canvas = false, equal = null }) {
+  constructor(parent, life, { height, label, right = 14, left = 46, canvas = false, equal = null }) {
     this.layout = { height, right, left, top: 24, bottom: 38, equal };
     this.figure = document.createElement("div");
     this.figure.className = "lrlab-chart";
@@ -100,18 +100,12 @@ export class Chart {
     this.root.append(this.axes, this.plot, this.over, this.pointer);
     this.figure.append(this.root);
     parent.append(this.figure);
-    this.root.addEventListener("pointermove", (event) => this.hover(event));
-    this.root.addEventListener("pointerleave", () => this.pointer.replaceChildren());
-    this.observer = new ResizeObserver(() => {
+    life.listen(this.root, "pointermove", (event) => this.hover(event));
+    life.listen(this.root, "pointerleave", () => this.pointer.replaceChildren());
+    life.watchSize(this.figure, () => {
       this.available = this.figure.clientWidth;
       if (this.picture) this.draw(this.picture);
     });
-    this.observer.observe(this.figure);
-  }
-
-  remove() {
-    this.observer.disconnect();
-    this.figure.remove();
   }
 
   draw(picture) {

@@ -16,7 +16,13 @@ export function parseRate(text, { minimum, maximum }) {
   return { value };
 }
 
-const shortRate = (value) => String(Number(value.toPrecision(3)));
+// A rate as it would be typed: 0.05, but 2.5e-6 where zeros would have to be counted.
+export function typedRate(value) {
+  const short = Number(value.toPrecision(3));
+  if (short >= 1e-3 && short < 1e5) return String(short);
+  const [mantissa, exponent] = short.toExponential().split("e");
+  return `${mantissa}e${Number(exponent)}`;
+}
 
 const THUMB = 16; // px, as in lab.css: a slider's ends lie half a thumb inside of it
 
@@ -41,7 +47,7 @@ export function drawRail(rail, width, spec, marks, value) {
   rail.replaceChildren(...parts);
 }
 
-function logSlider(spec, changed) {
+function logSlider(spec, changed, life) {
   const id = `lrlab-control-${++controlCount}`;
   const low = Math.log10(spec.minimum);
   const decades = Math.log10(spec.maximum) - low;
@@ -65,21 +71,21 @@ function logSlider(spec, changed) {
   };
   const showSlider = () => {
     slider.value = String(Math.round(place(value) * positions));
-    slider.setAttribute("aria-valuetext", shortRate(value));
+    slider.setAttribute("aria-valuetext", typedRate(value));
   };
   const show = () => {
     showSlider();
-    field.value = shortRate(value);
+    field.value = typedRate(value);
     complain("");
   };
   const redraw = () => drawRail(rail, track.clientWidth, spec, marks);
-  slider.addEventListener("input", () => {
+  life.listen(slider, "input", () => {
     const raw = 10 ** (low + (Number(slider.value) / positions) * decades);
     value = Math.min(spec.maximum, Math.max(spec.minimum, Number(raw.toPrecision(3)))); // what is shown is what is used
     show();
     changed();
   });
-  field.addEventListener("input", () => {
+  life.listen(field, "input", () => {
     const { value: typed, problem: text = "" } = parseRate(field.value, spec);
     complain(text);
     if (text || typed === value) return;
@@ -87,7 +93,7 @@ function logSlider(spec, changed) {
     showSlider();
     changed();
   });
-  new ResizeObserver(redraw).observe(track);
+  life.watchSize(track, redraw);
   show();
   return {
     root,
@@ -100,7 +106,7 @@ function logSlider(spec, changed) {
   };
 }
 
-function linearSlider(spec, changed) {
+function linearSlider(spec, changed, life) {
   const id = `lrlab-control-${++controlCount}`;
   const slider = html("input", {
     type: "range", id, name: spec.name, min: String(spec.minimum), max: String(spec.maximum), step: String(spec.step),
@@ -110,7 +116,7 @@ function linearSlider(spec, changed) {
     html("label", { for: id }, spec.label), html("div", { class: "lrlab-row" }, slider, shown));
   const show = () => (shown.textContent = readable(Number(slider.value), 6));
   slider.value = String(spec.value);
-  slider.addEventListener("input", () => {
+  life.listen(slider, "input", () => {
     show();
     changed();
   });
@@ -121,22 +127,22 @@ function linearSlider(spec, changed) {
   };
 }
 
-function choice(spec, changed) {
+function choice(spec, changed, life) {
   const id = `lrlab-control-${++controlCount}`;
   const select = html("select", { id, name: spec.name });
   spec.options.forEach(([, label], i) => select.append(html("option", { value: String(i) }, label)));
   select.value = String(spec.options.findIndex(([option]) => option === spec.value));
-  select.addEventListener("input", changed);
+  life.listen(select, "input", changed);
   return {
     root: html("div", { class: "lrlab-control" }, html("label", { for: id }, spec.label), select),
     get: () => spec.options[Number(select.value)][0],
   };
 }
 
-function toggle(spec, changed) {
+function toggle(spec, changed, life) {
   const id = `lrlab-control-${++controlCount}`;
   const box = html("input", { type: "checkbox", id, name: spec.name, checked: spec.value });
-  box.addEventListener("input", changed);
+  life.listen(box, "input", changed);
   return {
     root: html("div", { class: "lrlab-control lrlab-toggle" }, box, html("label", { for: id }, spec.label)),
     get: () => box.checked,
@@ -146,11 +152,11 @@ function toggle(spec, changed) {
 const MAKERS = { log: logSlider, linear: linearSlider, choice, toggle };
 
 // All controls of a lab in one row; changed(name) at each input event.
-export function makeControls(specs, changed) {
+export function makeControls(specs, changed, life) {
   const root = html("div", { class: "lrlab-controls", role: "group", "aria-label": "Controls" });
   const made = new Map();
   for (const spec of specs) {
-    const control = MAKERS[spec.kind](spec, () => changed(spec.name));
+    const control = MAKERS[spec.kind](spec, () => changed(spec.name), life);
     control.spec = spec;
     made.set(spec.name, control);
     root.append(control.root);

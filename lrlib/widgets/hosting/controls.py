@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import ipywidgets
-import numpy as np
 
 from lrlib import _check
+from lrlib.widgets.hosting.rate_field import RateField
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,16 +50,12 @@ class LogSlider:
 
     def widget(self) -> ipywidgets.Widget:
         """The control beside a kernel."""
-        return ipywidgets.FloatLogSlider(
+        return RateField(
+            label=self.label,
             value=self.value,
-            base=10,
-            min=float(np.log10(self.minimum)),
-            max=float(np.log10(self.maximum)),
-            step=1 / self.per_decade,
-            description=self.label,
-            readout_format=".3g",
-            style={"description_width": "initial"},
-            layout={"width": "380px"},
+            minimum=self.minimum,
+            maximum=self.maximum,
+            per_decade=self.per_decade,
         )
 
     def read(self, value: Any) -> float:

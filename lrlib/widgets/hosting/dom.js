@@ -10,9 +10,39 @@ export function html(tag, properties = {}, ...children) {
   return node;
 }
 
-// Notebook hosts take keys for themselves; keys pressed inside a lab belong to the lab.
-export function keepKeys(el) {
-  for (const name of ["keydown", "keyup", "keypress"]) el.addEventListener(name, (event) => event.stopPropagation());
+// All that a view holds on to, let go in one call of end(): listeners, observers, workers.
+export function makeLife() {
+  const ends = [];
+  const life = {
+    over: false,
+    listen(target, name, listener, options) {
+      target.addEventListener(name, listener, options);
+      ends.push(() => target.removeEventListener(name, listener, options));
+    },
+    follow(model, name, listener) {
+      model.on(name, listener);
+      ends.push(() => model.off(name, listener));
+    },
+    watchSize(element, work) {
+      const observer = new ResizeObserver(work);
+      observer.observe(element);
+      ends.push(() => observer.disconnect());
+    },
+    owes: (end) => ends.push(end),
+    end() {
+      life.over = true;
+      for (const end of ends.splice(0).reverse()) end();
+    },
+  };
+  return life;
+}
+
+// Notebook hosts take keys for themselves: "a" inserts a cell, "dd" deletes one. Keys pressed inside a lab belong to the lab,
+// but for those that save, run or leave.
+const forHost = ({ key, ctrlKey, metaKey, altKey, shiftKey }) => ctrlKey || metaKey || altKey || key === "Escape" || (shiftKey && key === "Enter");
+
+export function keepKeys(el, life) {
+  for (const name of ["keydown", "keyup", "keypress"]) life.listen(el, name, (event) => forHost(event) || event.stopPropagation());
 }
 
 // Text in which "_{…}" is a subscript, as nodes of HTML.

@@ -23,7 +23,12 @@
   const lab = (await import(url)).default;
   const el = document.createElement("div");
   host.append(el);
-  await lab.render({ model, el });
+  const close = await lab.render({ model, el });
+  host.closeLab = () => {
+    close();
+    el.remove();
+    URL.revokeObjectURL(url);
+  };
   host.querySelector(".lrlab-still")?.remove(); // kept to here: what fails above leaves the still figure standing
   host.dataset.ready = "true";
 })

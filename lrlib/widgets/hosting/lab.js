@@ -1,24 +1,29 @@
 // What all labs share: the frame around controls and charts, and the line that says whose numbers are shown.
 import { drawRail, makeControls } from "./controls.js";
-import { html, keepKeys, rich } from "./dom.js";
-import { svg } from "../drawing/drawing.js";
+import { Chart, svg } from "../drawing/drawing.js";
+import { html, keepKeys, makeLife, rich } from "./dom.js";
 
 // A lab's frame: hint, controls (in a static page; beside a kernel they are ipywidgets), charts, status.
 export function makeFrame({ el, hint, specs, host, changed, label }) {
   el.classList.add("lrlab");
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", label);
-  keepKeys(el);
-  const controls = host === "page" ? makeControls(specs, changed) : null;
+  const life = makeLife();
+  keepKeys(el, life);
+  if (host === "kernel") keepControlsKeys(el, life);
+  const controls = host === "page" ? makeControls(specs, changed, life) : null;
   const charts = html("div", { class: "lrlab-charts" });
   const status = html("p", { class: "lrlab-status", role: "status", "aria-live": "polite" });
-  if (host === "page") el.append(html("p", { class: "lrlab-hint" }, ...rich(hint)), controls.root);
+  if (host === "page" && hint) el.append(html("p", { class: "lrlab-hint" }, ...rich(hint)));
+  if (host === "page") el.append(controls.root);
   el.append(charts, status);
   let shown = "";
   return {
+    life,
     controls,
     charts,
     status,
+    chart: (options) => new Chart(charts, life, options),
     // source: whose numbers these are; text: what they say.
     say(source, text) {
       const next = `${source}|${text}`;
@@ -29,20 +34,30 @@ export function makeFrame({ el, hint, specs, host, changed, label }) {
   };
 }
 
+// Beside a kernel the controls are ipywidgets, next to this view in one box: their keys are the lab's, too. The box is there
+// once the view has a size.
+function keepControlsKeys(el, life) {
+  let kept = null;
+  life.watchSize(el, () => {
+    const box = el.closest(".lrlab-kernel");
+    if (!kept && box) keepKeys((kept = box), life);
+  });
+}
+
 export const RECORDED = "Recorded";
 export const ONLY_RECORDED = "Recorded: this browser lacks WebAssembly";
 export const IN_BROWSER = "Trained in this browser";
 export const byKernel = (device) => `Trained by the kernel on ${device}`;
 
-// Runs work at most once a frame, with whatever holds when the frame comes.
-export function oncePerFrame(work) {
+// Runs work at most once a frame, with whatever holds when the frame comes; never after the view's end.
+export function oncePerFrame(work, life) {
   let waiting = false;
   return () => {
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      work();
+      if (!life.over) work();
     });
   };
 }
@@ -51,11 +66,11 @@ export function oncePerFrame(work) {
 export function watchKernel(model, frame) {
   const gone = () => frame.say("The kernel is gone", "The last curve stays; run the cell again to go on.");
   let alive = true; // the event tells that this has changed, not to what
-  model.on("comm_live_update", () => {
+  frame.life.follow(model, "comm_live_update", () => {
     alive = !alive;
     if (!alive) gone();
   });
-  model.on("comm:close", gone);
+  frame.life.follow(model, "comm:close", gone);
 }
 
 // Earlier curves stay in grey: what was looked at for a while, not every position that a drag passed through.
@@ -66,7 +81,7 @@ export function makeGhosts(frame, redraw, forget = () => {}) {
   let kept = [];
   const shown = new Map(); // the curve that stands now, and since when; by its owner where there are several
   const button = html("button", { type: "button", class: "lrlab-quiet", hidden: true }, "forget earlier runs");
-  button.addEventListener("click", () => {
+  frame.life.listen(button, "click", () => {
     kept = [];
     button.hidden = true;
     forget();
@@ -95,15 +110,15 @@ export function makeGhosts(frame, redraw, forget = () => {}) {
 }
 
 // The scale of learning rates beside a kernel, whose own slider has no marks: ticks, the theory's marks, and where the slider stands.
-export function rateScale(parent, spec) {
+export function rateScale(frame, spec) {
   const rail = svg("svg", { class: "lrlab-rail alone", "aria-hidden": "true" });
   const root = html("div", { class: "lrlab-scale" }, rail);
-  parent.before(root);
+  frame.charts.before(root);
   let last = null;
   const draw = (value, marks) => {
     last = [value, marks];
     drawRail(rail, root.clientWidth, spec, marks, value);
   };
-  new ResizeObserver(() => last && draw(...last)).observe(root);
+  frame.life.watchSize(root, () => last && draw(...last));
   return { draw };
 }

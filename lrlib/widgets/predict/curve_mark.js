@@ -52,12 +52,12 @@ function heightAt({ x, y, xs, ys }, place) {
   return y.log ? a * (b / a) ** along : a + along * (b - a);
 }
 
-export function renderMark({ body, commit, status, id }, mark) {
+export function renderMark({ body, commit, status, id, life }, mark) {
   const { x, y, reason, right, near } = mark;
   const kind = ({ log }) => (log ? "log" : "linear");
   const places = placesOf(x);
   const ys = mark.ys.map((v) => v ?? NaN);
-  const chart = new Chart(body, { height: 260, label: `${y.label} against ${x.label}`, right: 20 });
+  const chart = new Chart(body, life, { height: 260, label: `${y.label} against ${x.label}`, right: 20 });
   const handle = chart.root;
   let said = null;
   let revealed = false;
@@ -110,7 +110,7 @@ export function renderMark({ body, commit, status, id }, mark) {
     role: "slider", tabindex: "0", "aria-label": x.label, "aria-describedby": id, "aria-orientation": "horizontal",
     "aria-valuemin": String(x.low), "aria-valuemax": String(x.high), "aria-valuenow": String(middle), "aria-valuetext": "not set yet",
   };
-  for (const [name, listener] of Object.entries(listeners)) handle.addEventListener(name, listener);
+  for (const [name, listener] of Object.entries(listeners)) life.listen(handle, name, listener);
   for (const [name, value] of Object.entries(slider)) handle.setAttribute(name, value);
   handle.classList.add("lrlab-settable");
   status.textContent = "Set your mark: press in the figure, drag, or use the arrow keys.";

@@ -1,6 +1,6 @@
 // The schedule lab: compose a schedule; its rates, planned and used; the loss that it gives, at one peak rate and at many.
 import { html } from "../hosting/dom.js";
-import { Chart, readable } from "../drawing/drawing.js";
+import { readable } from "../drawing/drawing.js";
 import { makeFrame, makeGhosts, rateScale } from "../hosting/lab.js";
 import { unpack } from "../hosting/packing.js";
 import { SHORT_NAMES, shapeFactors } from "./shapes.js";
@@ -64,12 +64,12 @@ function render({ model, el }) {
   const rateSpec = config.controls.find(({ name }) => name === "learning_rate");
   const span = [rateSpec.minimum, rateSpec.maximum];
   const frame = makeFrame({ el, hint: config.hint, specs: config.controls, host, label: "Schedule lab", changed: onControl });
-  const scale = host === "kernel" ? rateScale(frame.charts, rateSpec) : null;
+  const scale = host === "kernel" ? rateScale(frame, rateSpec) : null;
   el.classList.add("lrlab-schedule");
   const narrow = el.clientWidth > 0 && el.clientWidth < NARROW;
-  const rates = new Chart(frame.charts, { height: 260, label: "Learning rate against the step, planned and used", right: 92 });
-  const curves = new Chart(frame.charts, { height: 260, label: "Loss against the step", right: 92 });
-  const budget = new Chart(frame.charts, { height: 260, label: "Validation loss after the budget against the peak rate", right: narrow ? 92 : 128 });
+  const rates = frame.chart({ height: 260, label: "Learning rate against the step, planned and used", right: 92 });
+  const curves = frame.chart({ height: 260, label: "Loss against the step", right: 92 });
+  const budget = frame.chart({ height: 260, label: "Validation loss after the budget against the peak rate", right: narrow ? 92 : 128 });
   const button = html("button", { type: "button", class: "lrlab-sweep" }, `Train at ${config.rates.length} peak rates`);
   const best = html("p", { class: "lrlab-best" });
   frame.charts.after(html("div", { class: "lrlab-foot" }, button, best));
@@ -210,6 +210,7 @@ function render({ model, el }) {
     runs.soon();
   }
   runs.begin();
+  return frame.life.end;
 }
 
 export default { render };

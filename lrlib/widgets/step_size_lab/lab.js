@@ -1,6 +1,6 @@
 // The step-size lab: a descent on a surface, its path and its height against the step.
 import { drawContour } from "../drawing/contour.js";
-import { Chart, rateColour, readable } from "../drawing/drawing.js";
+import { rateColour, readable } from "../drawing/drawing.js";
 import { IN_BROWSER, ONLY_RECORDED, byKernel, makeFrame, makeGhosts, oncePerFrame, rateScale, watchKernel } from "../hosting/lab.js";
 import { unpack } from "../hosting/packing.js";
 import { canCompute, divergedAt, makeDescent, programLibrary } from "../trainer/wasm_runner.js";
@@ -35,9 +35,9 @@ async function render({ model, el }) {
   let result = null;
 
   const frame = makeFrame({ el, hint: config.hint, specs: config.controls, host, label: "Step-size lab", changed: onControl });
-  const scale = host === "kernel" ? rateScale(frame.charts, rateSpec) : null;
-  const map = new Chart(frame.charts, { height: 330, label: "The surface and the path of the descent", canvas: true, equal: 0.95 });
-  const curve = new Chart(frame.charts, { height: 330, label: "Height above the minimum against the step", right: 84 });
+  const scale = host === "kernel" ? rateScale(frame, rateSpec) : null;
+  const map = frame.chart({ height: 330, label: "The surface and the path of the descent", canvas: true, equal: 0.95 });
+  const curve = frame.chart({ height: 330, label: "Height above the minimum against the step", right: 84 });
   const ghosts = makeGhosts(frame, paint);
   const settings = () => (frame.controls ? frame.controls.values() : model.get("settings"));
   const surfaceOf = (name) => config.surfaces.find((surface) => surface.name === name);
@@ -184,9 +184,9 @@ async function render({ model, el }) {
     const now = settings();
     if (frame.controls) frame.controls.show("momentum", config.with_momentum.includes(now.rule));
     const next = host === "kernel" ? fromKernel() : await compute(now);
-    if (!next || mine !== asked) return;
+    if (!next || mine !== asked || frame.life.over) return;
     if (next.now.surface !== shownSurface) await showSurface(next.now.surface);
-    if (mine !== asked) return;
+    if (mine !== asked || frame.life.over) return;
     result = next;
     paint();
   }
@@ -195,7 +195,7 @@ async function render({ model, el }) {
     if (!points) return null;
     return { points: unpack(points), losses: unpack(losses), now: used, source: byKernel(device) };
   }
-  const soon = oncePerFrame(update);
+  const soon = oncePerFrame(update, frame.life);
   function onControl(name) {
     if (name === "surface") start = null;
     soon();
@@ -214,13 +214,13 @@ async function render({ model, el }) {
     handle.classList.add("lrlab-drag");
     handle.setAttribute("tabindex", "0");
     handle.setAttribute("aria-label", "The surface and the path of the descent; drag, or press arrow keys, to move the starting point");
-    handle.addEventListener("pointerdown", (event) => {
+    frame.life.listen(handle, "pointerdown", (event) => {
       if (!result) return;
       handle.setPointerCapture(event.pointerId);
       moveTo(map.at(event));
     });
-    handle.addEventListener("pointermove", (event) => handle.hasPointerCapture(event.pointerId) && moveTo(map.at(event)));
-    handle.addEventListener("keydown", (event) => {
+    frame.life.listen(handle, "pointermove", (event) => handle.hasPointerCapture(event.pointerId) && moveTo(map.at(event)));
+    frame.life.listen(handle, "keydown", (event) => {
       const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] }[event.key];
       if (!way || !result) return;
       event.preventDefault();
@@ -231,10 +231,11 @@ async function render({ model, el }) {
   } else if (frame.controls) frame.controls.only("learning_rate");
   if (host === "kernel") {
     watchKernel(model, frame);
-    model.on("change:result", soon);
-    model.on("change:settings", () => scale.draw(model.get("settings").learning_rate, []));
+    frame.life.follow(model, "change:result", soon);
+    frame.life.follow(model, "change:settings", () => scale.draw(model.get("settings").learning_rate, []));
   }
   await update();
+  return frame.life.end;
 }
 
 export default { render };

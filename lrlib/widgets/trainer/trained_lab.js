@@ -12,9 +12,9 @@ export function makeRuns({ model, el, frame, button, settings, extra, recordedEx
   const config = model.get("config");
   const host = model.get("host");
   const live = host === "page" && canCompute();
-  const runs = { shown: null, soon: oncePerFrame(update), begin };
-  const paintSoon = oncePerFrame(paint); // pictures may come faster than the screen shows them
-  const request = live ? startService(config.training, receive) : null;
+  const runs = { shown: null, soon: oncePerFrame(update, frame.life), begin };
+  const paintSoon = oncePerFrame(paint, frame.life); // pictures may come faster than the screen shows them
+  const request = live ? startService(config.training, receive, frame.life) : null;
   let sweeping = 0;
   let drawn = 0;
   let count = 0;
@@ -43,6 +43,7 @@ export function makeRuns({ model, el, frame, button, settings, extra, recordedEx
 
   function receive({ id, settings: now, records, finished, failed }) {
     if (failed) {
+      if (id === sweeping) endSweep();
       frame.say("Could not train in this browser", `${failed} The recorded runs stay.`);
       return;
     }
@@ -77,7 +78,7 @@ export function makeRuns({ model, el, frame, button, settings, extra, recordedEx
     request({ id: ++count, settings: now, rates: [now.learning_rate], single: true, ...options(now) });
   }
 
-  button.addEventListener("click", () => {
+  frame.life.listen(button, "click", () => {
     if (host === "kernel") {
       model.set("asked", model.get("asked") + 1);
       model.save_changes();
@@ -111,8 +112,8 @@ export function makeRuns({ model, el, frame, button, settings, extra, recordedEx
   function begin() {
     if (host === "kernel") {
       watchKernel(model, frame);
-      model.on("change:result", oncePerFrame(fromKernel));
-      model.on("change:backdrop", sweepFromKernel);
+      frame.life.follow(model, "change:result", oncePerFrame(fromKernel, frame.life));
+      frame.life.follow(model, "change:backdrop", sweepFromKernel);
       sweepFromKernel();
       fromKernel();
       return;
@@ -122,7 +123,7 @@ export function makeRuns({ model, el, frame, button, settings, extra, recordedEx
     paint();
     if (live) {
       const warm = () => count || request({ warm: true, settings: settings(), ...options(settings()) });
-      for (const name of ["pointerenter", "focusin"]) el.addEventListener(name, warm, { once: true });
+      for (const name of ["pointerenter", "focusin"]) frame.life.listen(el, name, warm, { once: true });
       return;
     }
     frame.controls.only("learning_rate");

@@ -12,13 +12,18 @@ const CHUNK = 14; // ms of work between two looks at what was asked for meanwhil
 const SHOW_EVERY = 20; // ms between two pictures of a run under way: drawing takes time from training where cores are few
 
 // Lets messages in. A message to oneself takes its turn at once, where browsers hold timers back for 4 ms.
-const bell = new MessageChannel();
+let bell = null; // made by the first pause: most views never train on their own thread
 const waiting = [];
-bell.port1.onmessage = () => waiting.shift()();
-const pause = () => new Promise((resolve) => {
-  waiting.push(resolve);
-  bell.port2.postMessage(0);
-});
+function pause() {
+  if (!bell) {
+    bell = new MessageChannel();
+    bell.port1.onmessage = () => waiting.shift()();
+  }
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    bell.port2.postMessage(0);
+  });
+}
 
 // A function that remembers its last result, for as long as its arguments stay the same.
 function remembering(work) {
@@ -151,20 +156,33 @@ export function makeService(config, post) {
 async function startWorker() {
   const module = await (await fetch(import.meta.url)).text();
   const script = module.replace(/^export default .*$/m, "").replaceAll("import.meta", "self");
-  return new Worker(URL.createObjectURL(new Blob([`(() => { "use strict";\n${script}\n})();`], { type: "text/javascript" })));
+  const url = URL.createObjectURL(new Blob([`(() => { "use strict";\n${script}\n})();`], { type: "text/javascript" }));
+  return { worker: new Worker(url), url };
 }
 
-// The same service on another thread where there can be one, else on this one, in pieces; started by the first request.
-export function startService(config, receive) {
+// The same service on another thread where there can be one, else on this one, in pieces; started by the first request, and
+// ended with the view.
+export function startService(config, receive, life) {
   let send = null;
   let last = null;
   let starting = null;
   const fallBack = () => {
-    send = makeService(config, receive);
+    if (life.over) return;
+    send = makeService(config, (answer) => life.over || receive(answer));
+    life.owes(() => send({ id: Infinity, rates: [] })); // newer than all others: whatever still trains stops
     send(last);
   };
   async function start() {
-    const worker = await startWorker();
+    const { worker, url } = await startWorker();
+    const end = () => {
+      worker.terminate();
+      URL.revokeObjectURL(url);
+    };
+    if (life.over) {
+      end();
+      return;
+    }
+    life.owes(end);
     worker.onmessage = ({ data }) => receive(data);
     worker.onerror = (event) => {
       event.preventDefault();

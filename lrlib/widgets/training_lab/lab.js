@@ -1,6 +1,6 @@
 // The training lab: a real network, retrained at each move.
 import { html } from "../hosting/dom.js";
-import { Chart, rateColour, readable } from "../drawing/drawing.js";
+import { rateColour, readable } from "../drawing/drawing.js";
 import { makeFrame, makeGhosts, rateScale } from "../hosting/lab.js";
 import { unpack } from "../hosting/packing.js";
 import { makeRuns } from "../trainer/trained_lab.js";
@@ -17,10 +17,10 @@ function render({ model, el }) {
   const rateSpec = config.controls.find(({ name }) => name === "learning_rate");
   const span = [rateSpec.minimum, rateSpec.maximum];
   const frame = makeFrame({ el, hint: config.hint, specs: config.controls, host, label: "Training lab", changed: onControl });
-  const scale = host === "kernel" ? rateScale(frame.charts, rateSpec) : null;
-  const curves = new Chart(frame.charts, { height: 300, label: "Loss against the step", right: 74 });
-  const ratios = new Chart(frame.charts, { height: 300, label: "Update-to-weight ratio against the step", right: 30 });
-  const budget = new Chart(frame.charts, { height: 300, label: "Validation loss after the budget against the learning rate", right: 16 });
+  const scale = host === "kernel" ? rateScale(frame, rateSpec) : null;
+  const curves = frame.chart({ height: 300, label: "Loss against the step", right: 74 });
+  const ratios = frame.chart({ height: 300, label: "Update-to-weight ratio against the step", right: 30 });
+  const budget = frame.chart({ height: 300, label: "Validation loss after the budget against the learning rate", right: 16 });
   const button = html("button", { type: "button", class: "lrlab-sweep" }, `Train at ${config.rates.length} rates at once`);
   frame.charts.after(html("div", { class: "lrlab-foot" }, button));
   const ghosts = makeGhosts(frame, paint);
@@ -122,6 +122,7 @@ function render({ model, el }) {
     runs.soon();
   }
   runs.begin();
+  return frame.life.end;
 }
 
 export default { render };
