@@ -67,14 +67,16 @@ def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
             page.keyboard.press("ArrowRight")
         page.wait_for_function(
             """([lab, before, readout]) => lab.dataset.settings !== before && lab.dataset.done !== 'false'
-            && JSON.parse(lab.dataset.settings).learning_rate === Number(readout.innerText)""",
+            && JSON.parse(lab.dataset.settings).learning_rate === Number(readout.value)""",
             arg=[
                 lab.locator("[data-settings]").element_handle(),
                 before,
-                lab.locator(".widget-readout").first.element_handle(),
+                lab.locator(".lrlab-rate input[type=text]").first.element_handle(),
             ],
         )
         assert "Trained by the kernel on" in lab.locator(".lrlab-status").inner_text()
+    _keys_stay_in_the_lab(page, step)
+    _a_bad_rate_is_refused_in_words(page, step)
     # a kernel that dies leaves the last curve, and the lab says so
     line = training.locator("[data-name=validation]").get_attribute("d")
     page.keyboard.press("Escape")
@@ -82,3 +84,47 @@ def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
     page.keyboard.press("Shift+Enter")
     training.locator(".lrlab-status", has_text="The kernel is gone").wait_for()
     assert training.locator("[data-name=validation]").get_attribute("d") == line
+
+
+def _keys_stay_in_the_lab(page: Any, lab: Any) -> None:
+    """Arrows, Home and End move the slider; the notebook's shortcuts do nothing; Tab leaves."""
+    cells = page.locator(".jp-Cell").count()
+    sources = page.locator(".jp-Cell .cm-content").all_inner_texts()
+    handle, field = lab.locator(".noUi-handle").first, lab.locator(".lrlab-rate input[type=text]").first
+    handle.focus()
+    place = float(field.input_value())
+    for key in ("a", "b", "d", "d", "x", "v", "m", "z", "0", "0"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(300)  # long enough for what must not happen
+    assert page.locator(".jp-Cell").count() == cells
+    assert page.locator(".jp-Cell .cm-content").all_inner_texts() == sources
+    assert page.locator(".jp-Dialog").count() == 0
+    for key, reached in {"ArrowLeft": f"< {place}", "Home": "=== 1e-4", "End": "=== 10"}.items():
+        page.keyboard.press(key)
+        page.wait_for_function(f"(field) => Number(field.value) {reached}", arg=field.element_handle())
+    assert handle.evaluate("(e) => e === document.activeElement")
+    page.keyboard.press("Tab")
+    assert field.evaluate("(e) => e === document.activeElement")
+    own = lab.locator("svg.lrlab-drag")  # drawn by the lab itself
+    own.focus()
+    for key in ("a", "b", "d", "d"):
+        page.keyboard.press(key)
+    page.keyboard.press("Escape")
+    assert page.locator(".jp-Cell").count() == cells
+
+
+def _a_bad_rate_is_refused_in_words(page: Any, lab: Any) -> None:
+    field = lab.locator(".lrlab-rate input[type=text]").first
+    for typed, complaint in {"0": "above 0", "fast": "is not a number"}.items():
+        field.fill(typed)
+        field.press("Tab")
+        lab.locator(".lrlab-problem [role=alert]", has_text=complaint).wait_for()
+        assert field.input_value() == typed
+    field.fill("2.5e-4")
+    field.press("Tab")
+    lab.locator(".lrlab-problem [role=alert]").wait_for(state="detached")
+    assert field.input_value() == "2.5e-4"
+    page.wait_for_function(
+        "(lab) => JSON.parse(lab.dataset.settings).learning_rate === 2.5e-4",
+        arg=lab.locator("[data-settings]").element_handle(),
+    )
