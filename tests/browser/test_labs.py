@@ -366,6 +366,22 @@ def test_training_at_all_rates_draws_the_budget_curve(show: Any) -> None:
     watched.assert_clean()
 
 
+def test_a_sweep_that_fails_is_told_and_can_be_asked_for_again(show: Any) -> None:
+    page = show("training", before="globalThis.Worker = class { constructor() { throw new Error('none'); } };").page
+    page.evaluate(
+        """() => { const real = WebAssembly.instantiate; window.mend = () => (WebAssembly.instantiate = real);
+        WebAssembly.instantiate = () => Promise.reject(new Error('out of memory')); }"""
+    )
+    button = page.locator(".lrlab-sweep")
+    button.click()
+    page.locator(".lrlab-status", has_text="Could not train in this browser. out of memory").wait_for()
+    assert button.is_enabled()
+    page.evaluate("() => { mend(); }")
+    button.click()
+    page.wait_for_function("!document.querySelector('.lrlab-sweep').disabled")
+    settled(page, "learning_rate", 0.1)
+
+
 def test_a_burst_of_moves_settles_on_the_last(show: Any) -> None:
     page = show("training").page
     page.locator("input[name=learning_rate]").focus()

@@ -14,7 +14,7 @@ from lrlib.widgets.adaptive_lab.still import Drawn, adaptive_still
 from lrlib.widgets.hosting.controls import Choice, Control, LogSlider, Slider, Toggle
 from lrlib.widgets.hosting.lab import Lab
 from lrlib.widgets.hosting.packing import pack
-from lrlib.widgets.trainer.page_data import tasks_and_data
+from lrlib.widgets.trainer.page_data import page_obstacle, tasks_and_data
 from lrlib.widgets.trainer.programs import training_programs
 from lrlib.widgets.trainer.trained_lab import (
     BREATH,
@@ -56,7 +56,9 @@ class AdaptiveLab(Lab):
         rates: the rules to begin with, by label, each with its rate; all five, near their best on the first task, if
             none are given. Those left out are on offer, switched off.
         span: (lowest, highest) rate, the ends of all sliders.
-        choices: the tasks on offer, by label, the first one shown; digits with two networks if none are given.
+        choices: the tasks on offer, by label, the first one shown; digits with two networks if none are given. Any
+            :class:`lrlib.tasks.Task` trains beside a kernel; what a static page cannot train as Python does is shown
+            there as a figure, and it is said why.
         steps: updates of each run.
         batch_size: examples a minibatch.
         seed: 0 to 9: initial weights and minibatches, the same for all rules.
@@ -121,7 +123,13 @@ class AdaptiveLab(Lab):
             "evaluations": EVALUATIONS,
             "threshold": THRESHOLD,
         }
-        super().__init__(hint=hint, controls=controls, kernel_controls=[device_choice(device)], config=config)
+        super().__init__(
+            hint=hint,
+            controls=controls,
+            kernel_controls=[device_choice(device)],
+            config=config,
+            kernel_only=page_obstacle(self._tasks),
+        )
         self._arrange()
         self._runs: dict[str, dict[str, Any]] = {}
         self._wanted: dict[str, dict[str, Any]] = {}
@@ -212,7 +220,8 @@ class AdaptiveLab(Lab):
 
     def _record(self, name: str, settings: dict[str, Any]) -> dict[str, Any]:
         slider = self.specs[f"rate_{name}"]
-        grid = np.geomspace(slider.minimum, slider.maximum, RECORDED_RATES)  # type: ignore[union-attr]
+        count = 0 if self.kernel_only else RECORDED_RATES  # a figure that stands shows one run
+        grid = np.geomspace(slider.minimum, slider.maximum, count)  # type: ignore[union-attr]
         rates = sorted({*(float(f"{rate:.3g}") for rate in grid), settings[f"rate_{name}"]})
         stack = self._start(name, rates, settings)
         every = max(1, self.steps // RECORDED_SPREADS)

@@ -7,8 +7,9 @@ import anywidget
 import ipywidgets
 import traitlets
 
+from lrlib.compiler import UnsupportedOperation
 from lrlib.widgets.hosting.controls import Control
-from lrlib.widgets.hosting.portable import Latest, Portable, escape
+from lrlib.widgets.hosting.portable import KernelOnly, Latest, Portable, escape
 
 
 class Picture(anywidget.AnyWidget):
@@ -35,7 +36,9 @@ class Lab(Portable, ipywidgets.VBox):
         controls: Sequence[Control],
         config: Mapping[str, Any],
         kernel_controls: Sequence[Control] = (),
+        kernel_only: str | None = None,
     ) -> None:
+        self.kernel_only = kernel_only  # why a static page cannot do what this lab does, for a reader
         self.specs = {control.name: control for control in (*controls, *kernel_controls)}
         self.controls = {name: spec.widget() for name, spec in self.specs.items()}
         self.config = {**config, "hint": hint, "controls": [spec.spec() for spec in controls]}
@@ -61,9 +64,19 @@ class Lab(Portable, ipywidgets.VBox):
         raise NotImplementedError
 
     def page_state(self) -> dict[str, Any]:
-        """What the lab's module reads in a static page."""
+        """What the lab's module reads in a static page.
+
+        Raises:
+            KernelOnly: a static page cannot do what this lab does beside a kernel.
+        """
+        if self.kernel_only is not None:
+            raise KernelOnly(self.kernel_only)
+        try:
+            own = self.page_config()
+        except UnsupportedOperation as error:
+            raise KernelOnly(f"what it computes cannot be compiled for a page ({error})") from error
         return {
-            "config": {**self.config, **self.page_config()},
+            "config": {**self.config, **own},
             "settings": self.read(),
             "start": self.picture.start,
             "backdrop": self.picture.backdrop,

@@ -24,6 +24,10 @@ def script_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
+class KernelOnly(Exception):
+    """Raised by ``page_state`` where a static page cannot do what a kernel can; its message says why, for a reader."""
+
+
 class Portable:
     """Mixed into a widget: its output then carries, beside the view of the widget, a copy that lives without a kernel.
 
@@ -44,7 +48,11 @@ class Portable:
         super().__init_subclass__(**kwargs)
 
     def page_state(self) -> dict[str, Any]:
-        """What the lab's module reads in a static page: plain JSON values."""
+        """What the lab's module reads in a static page: plain JSON values.
+
+        Raises:
+            KernelOnly: a static page cannot do what this lab does beside a kernel.
+        """
         raise NotImplementedError
 
     def still(self) -> str:
@@ -66,14 +74,28 @@ class Portable:
         return "\n".join([stylesheet(), *map(text_of, cls.styles)])
 
     def to_html(self) -> str:
-        """The kernel-free copy: a still figure and a script that brings it to life; needs nothing from any server."""
-        state = script_json({**self.page_state(), "host": "page"})
+        """The kernel-free copy: a still figure and a script that brings it to life; needs nothing from any server.
+
+        Where only a kernel can do what the lab does, the still figure and a sentence that says so.
+        """
+        try:
+            state = script_json({**self.page_state(), "host": "page"})
+        except KernelOnly as reason:
+            return self._standing(str(reason))
         return (
             f'<div class="lrlab-host" id="{_identity(type(self).__name__, state)}"><style>{self.style()}</style>\n'
             f'<div class="lrlab lrlab-still">{self.still()}<noscript><p class="lrlab-status">'
             f"{self.without_scripts}</p></noscript></div>\n"
             f"<script>{text_of('hosting/host.js').strip()}"
             f"(document.currentScript, {state}, {script_json(self.source())})</script></div>"
+        )
+
+    def _standing(self, reason: str) -> str:
+        return (
+            f'<div class="lrlab-host" id="{_identity(type(self).__name__, self.summary())}" data-ready="true">'
+            f'<style>{self.style()}</style>\n<div class="lrlab lrlab-standing">{self.still()}'
+            f'<p class="lrlab-status"><span class="lrlab-source">Recorded.</span> '
+            f"This lab trains only beside a kernel: {escape(reason)}.</p></div></div>"
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # a dict; anywidget's own is a pair

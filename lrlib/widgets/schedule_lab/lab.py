@@ -50,7 +50,8 @@ class ScheduleLab(TrainedLab):
         steps: how many updates, 20 to 2000; offered beside 100, 300, 1000 and 2000.
         seed: 0 to 9: initial weights and minibatches.
         choices: the tasks on offer, by label, the first one shown; if none are given, digits with a network 64-32-10,
-            a fifth of the training labels wrong or none.
+            a fifth of the training labels wrong or none. Any :class:`lrlib.tasks.Task` trains beside a kernel; what a
+            static page cannot train as Python does is shown there as a figure, and it is said why.
         batch_size: examples a minibatch; small, so that noise remains.
         device: where a kernel trains; ``"auto"`` takes a GPU if there is one.
         hint: one line that says what to try; ``_{...}`` is a subscript.

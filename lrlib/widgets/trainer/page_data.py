@@ -15,6 +15,42 @@ from lrlib.tasks import Task
 from lrlib.widgets.hosting.packing import pack, pack_bytes
 
 
+def page_obstacle(tasks: Mapping[str, Task]) -> str | None:
+    """Why a static page cannot train one of these tasks as Python does, for a reader; ``None`` if it can train all.
+
+    What only the compiler can tell is not asked here.
+    """
+    for label, task in tasks.items():
+        reason = _obstacle(task)
+        if reason is not None:
+            return f"in the task “{label}”, {reason}"
+    return None
+
+
+def _obstacle(task: Task) -> str | None:
+    if task.augment is not None:
+        return "minibatches are changed at random, and a page would train on others"
+    if not all(isinstance(part, Tensor) for split in (task.train, task.validation) for part in split):
+        return "examples are more than one tensor each"
+    model = initial_parameters(task.model, seed=0)
+    if any(isinstance(layer, nn.modules.dropout._DropoutNd) for layer in model.modules()):
+        return "the model drops units at random, and a page would drop others"
+    if any(True for _ in model.buffers()):
+        return "the model keeps more than its parameters from step to step"
+    if not all(parameter.requires_grad for parameter in model.parameters()):
+        return "some parameters are frozen"
+    try:
+        drawn = weight_layout(task)
+        task_data(task)
+    except TypeError:
+        return "the model has other weights than those that torch draws for linear and convolutional layers"
+    except ValueError as error:
+        return f"the data are more than a page holds ({error})"
+    if sum(int(size) for size, *_ in drawn) != sum(parameter.numel() for parameter in model.parameters()):
+        return "the model uses some of its weights more than once"
+    return None
+
+
 def tasks_and_data(tasks: Mapping[str, Task]) -> dict[str, dict[str, Any]]:
     """Data, each set once under a number, and of each task which of them it takes and how its weights are drawn."""
     data: dict[str, Any] = {}

@@ -1,6 +1,7 @@
 """What labs share that train a network at the rates of one slider: a run at a time, or all rates at once."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 import torch
 
 from lrlib import _check, training
+from lrlib.compiler import UnsupportedOperation
 from lrlib.tasks import Task
 from lrlib.training import Compilation, Run
 from lrlib.widgets.hosting.controls import Choice
 from lrlib.widgets.hosting.lab import Lab
 from lrlib.widgets.hosting.packing import pack
+from lrlib.widgets.trainer.page_data import page_obstacle
 
 THRESHOLD = 1e3  # as in lrlib.training
 SHOW_EVERY = 0.03  # s between two pictures of a run under way
@@ -29,6 +32,7 @@ class TrainedLab(Lab):
 
     def __init__(self, *, tasks: Mapping[str, Task], rates: list[float], device: str, **described: Any) -> None:
         training.find_device(device)
+        described["kernel_only"] = page_obstacle(tasks)
         self.tasks, self.rates = tasks, rates
         self._answered = 0
         self._recording: tuple[dict[str, Any], training.Sweep] | None = None
@@ -66,7 +70,8 @@ class TrainedLab(Lab):
         self._show(stack, settings)
         if compilation is not None and not ready:
             await asyncio.sleep(PAUSE)  # whoever moves on does not get past here either
-            await asyncio.to_thread(compilation.program)
+            with contextlib.suppress(UnsupportedOperation):  # then it stays with torch
+                await asyncio.to_thread(compilation.program)
 
     async def _train_all(self, settings: dict[str, Any]) -> None:
         stack = self._stack(settings, self.rates, engine="auto")
@@ -109,9 +114,9 @@ class TrainedLab(Lab):
         """The present settings at all rates and the rate shown: what a page shows before anything is trained."""
         settings = {**self.read(), "device": "cpu"}
         if self._recording is None or self._recording[0] != settings:
-            rates = sorted({*self.rates, settings["learning_rate"]})
-            engine = "torch" if self._compilation(settings) is None else "compiled"
-            stack = self._stack(settings, rates, engine=engine, **self.curves(settings["steps"]))
+            others = [] if self.kernel_only else self.rates  # a figure that stands shows one run
+            rates = sorted({*others, settings["learning_rate"]})
+            stack = self._stack(settings, rates, engine="auto", **self.curves(settings["steps"]))
             stack.advance(settings["steps"])
             self._recording = settings, stack.records()
         return self._recording[1]

@@ -24,11 +24,15 @@ export async function loadProgram({ ports, wasm }) {
   };
 }
 
-// Loads each program once, when first asked for.
+// Loads each program once, when first asked for; one that failed is loaded anew when it is asked for again.
 export function programLibrary(packed) {
   const loading = new Map();
   return (name) => {
-    if (!loading.has(name)) loading.set(name, loadProgram(packed[name]));
+    if (!loading.has(name)) {
+      const program = loadProgram(packed[name]);
+      loading.set(name, program);
+      program.catch(() => loading.delete(name));
+    }
     return loading.get(name);
   };
 }

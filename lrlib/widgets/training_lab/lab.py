@@ -50,7 +50,9 @@ class TrainingLab(TrainedLab):
         batch_size: 16, 64 or 256, and no more than the smallest task has examples.
         steps: 50, 100, 200 or 300.
         seed: 0 to 9: initial weights and minibatches.
-        choices: the tasks on offer, by label, the first one shown; digits with two networks if none are given.
+        choices: the tasks on offer, by label, the first one shown; digits with two networks if none are given. Any
+            :class:`lrlib.tasks.Task` trains beside a kernel; what a static page cannot train as Python does is shown
+            there as a figure, and it is said why.
         device: where a kernel trains; ``"auto"`` takes a GPU if there is one.
         hint: one line that says what to try; ``_{...}`` is a subscript.
 
@@ -143,6 +145,8 @@ class TrainingLab(TrainedLab):
         curves.line(run.eval_steps, run.validation_loss)
         if run.diverged_at is not None:
             curves.cross(run.diverged_at, 10)
+        if self.kernel_only:
+            return side_by_side(curves)
         rates, final = runs.learning_rates, runs.final("validation_loss")[:, 0]
         label = f"validation loss after {run.planned_steps} steps"
         budget = Still(
