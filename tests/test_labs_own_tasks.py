@@ -104,7 +104,7 @@ def test_its_output_is_the_view_and_a_figure_that_says_why_it_stands(case: str, 
     assert "<task>" not in page
 
 
-@pytest.mark.parametrize(("model", "why"), [(frozen, "some parameters are frozen"), (tied, "more than once")])
+@pytest.mark.parametrize(("model", "why"), [(frozen, "some parameters are frozen"), (tied, "other weights")])
 def test_parameters_that_a_page_would_train_otherwise(model: Callable[[], nn.Module], why: str) -> None:
     assert why in str(page_obstacle({"Own": digits(model)}))
 

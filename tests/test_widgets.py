@@ -445,6 +445,35 @@ def test_a_bad_mark_says_what_it_must_be(changes: Any, message: str) -> None:
         mark(**changes)
 
 
+def test_the_place_of_the_right_answer_tells_nothing_and_is_the_same_in_each_build() -> None:
+    places = []
+    for k in range(60):
+        answers = [Answer(f"answer {i}", "why", right=i == 2) for i in range(3)]
+        question = f"Question {k}?"
+        shown = Predict(question, answers=answers).content["choices"]
+        assert shown == Predict(question, answers=answers[::-1]).content["choices"]
+        assert sorted(choice["text"] for choice in shown) == ["answer 0", "answer 1", "answer 2"]
+        places.append([choice["right"] for choice in shown].index(True))
+    assert min(places.count(place) for place in range(3)) >= 10
+
+
+def test_what_is_not_on_offer_stays_and_a_page_carries_nothing_for_it() -> None:
+    lab = TrainingLab(steps=50, seed=3, offer=["steps"], charts=["loss", "budget"])
+    assert list(lab.controls) == ["learning_rate", "steps", "device"]
+    assert lab.read()["seed"] == 3
+    config = lab.page_config()["training"]
+    assert list(config["programs"]) == [
+        "gradient:Digits, MLP:64",
+        "evaluation:Digits, MLP",
+        "rule:Digits, MLP:Gradient descent",
+    ]
+    assert set(config["schedules"]) == {"Constant"}
+    with pytest.raises(ValueError, match="offer must be one of"):
+        TrainingLab(offer=["colour"])
+    with pytest.raises(ValueError, match="charts must be one of"):
+        TrainingLab(charts=["pie"])
+
+
 def test_a_question_takes_choices_or_a_mark() -> None:
     with pytest.raises(ValueError, match="answers must be given if and only if mark is not"):
         Predict("Where?")

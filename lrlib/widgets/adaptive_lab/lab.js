@@ -20,7 +20,7 @@ function render({ model, el }) {
   const host = model.get("host");
   const live = host === "page" && canCompute();
   const { minimum, maximum } = config.controls.find(({ name }) => name.startsWith("rate_"));
-  const frame = makeFrame({ el, hint: config.hint, specs: config.controls, host, label: "Adaptive lab", changed: onControl });
+  const frame = makeFrame({ el, config, host, label: "Adaptive lab", changed: onControl });
   el.classList.add("lrlab-adaptive");
   const losses = frame.chart({ height: 330, label: "Validation loss against the step, by rule", right: 118 });
   const spreads = frame.chart({ height: 330, label: "Spread of the effective rates over the parameters, by rule", left: 16, right: 26 });

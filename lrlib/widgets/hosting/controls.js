@@ -151,8 +151,8 @@ function toggle(spec, changed, life) {
 
 const MAKERS = { log: logSlider, linear: linearSlider, choice, toggle };
 
-// All controls of a lab in one row; changed(name) at each input event.
-export function makeControls(specs, changed, life) {
+// All controls of a lab in one row; changed(name) at each input event. What is fixed is a value without a control.
+export function makeControls(specs, fixed, changed, life) {
   const root = html("div", { class: "lrlab-controls", role: "group", "aria-label": "Controls" });
   const made = new Map();
   for (const spec of specs) {
@@ -164,7 +164,7 @@ export function makeControls(specs, changed, life) {
   return {
     root,
     control: (name) => made.get(name),
-    values: () => Object.fromEntries([...made].map(([name, control]) => [name, control.get()])),
+    values: () => ({ ...fixed, ...Object.fromEntries([...made].map(([name, control]) => [name, control.get()])) }),
     show: (name, visible) => (made.get(name).root.hidden = !visible),
     // Everything but these stands still: what was recorded was recorded at their settings.
     only(...names) {

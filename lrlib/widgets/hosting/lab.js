@@ -4,14 +4,14 @@ import { Chart, svg } from "../drawing/drawing.js";
 import { html, keepKeys, makeLife, rich } from "./dom.js";
 
 // A lab's frame: hint, controls (in a static page; beside a kernel they are ipywidgets), charts, status.
-export function makeFrame({ el, hint, specs, host, changed, label }) {
+export function makeFrame({ el, config: { hint, controls: specs, fixed }, host, changed, label }) {
   el.classList.add("lrlab");
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", label);
   const life = makeLife();
   keepKeys(el, life);
   if (host === "kernel") keepControlsKeys(el, life);
-  const controls = host === "page" ? makeControls(specs, changed, life) : null;
+  const controls = host === "page" ? makeControls(specs, fixed, changed, life) : null;
   const charts = html("div", { class: "lrlab-charts" });
   const status = html("p", { class: "lrlab-status", role: "status", "aria-live": "polite" });
   if (host === "page" && hint) el.append(html("p", { class: "lrlab-hint" }, ...rich(hint)));

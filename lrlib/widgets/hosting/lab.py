@@ -1,15 +1,18 @@
 """What all labs share beside a kernel: ipywidgets' controls, the picture under them, the newest run winning."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import anywidget
 import ipywidgets
 import traitlets
 
+from lrlib import _check
 from lrlib.compiler import UnsupportedOperation
 from lrlib.widgets.hosting.controls import Control
 from lrlib.widgets.hosting.portable import KernelOnly, Latest, Portable, escape
+
+T = TypeVar("T")
 
 
 class Picture(anywidget.AnyWidget):
@@ -27,7 +30,10 @@ class Picture(anywidget.AnyWidget):
 
 
 class Lab(Portable, ipywidgets.VBox):
-    """Controls in a row, the picture under them. A lab tells what to do at each move in ``recompute``."""
+    """Controls in a row, the picture under them. A lab tells what to do at each move in ``recompute``.
+
+    Controls whose names are not in ``offer`` stay away; their settings stand as they began.
+    """
 
     def __init__(
         self,
@@ -37,11 +43,18 @@ class Lab(Portable, ipywidgets.VBox):
         config: Mapping[str, Any],
         kernel_controls: Sequence[Control] = (),
         kernel_only: str | None = None,
+        offer: Sequence[str] | None = None,
     ) -> None:
+        names = [control.name for control in controls]
+        for name in () if offer is None else offer:
+            _check.choice("offer", name, names)
+        self.fixed = {} if offer is None else {c.name: c.value for c in controls if c.name not in offer}
+        controls = [control for control in controls if control.name not in self.fixed]
         self.kernel_only = kernel_only  # why a static page cannot do what this lab does, for a reader
         self.specs = {control.name: control for control in (*controls, *kernel_controls)}
         self.controls = {name: spec.widget() for name, spec in self.specs.items()}
-        self.config = {**config, "hint": hint, "controls": [spec.spec() for spec in controls]}
+        described = [spec.spec() for spec in controls]
+        self.config = {**config, "hint": hint, "controls": described, "fixed": self.fixed}
         self.picture = Picture(_esm=self.source(), _css=self.style(), config=self.config, settings=self.read())
         self.latest = Latest(self._tell)
         row = ipywidgets.Box(list(self.controls.values()), layout={"flex_flow": "row wrap"})
@@ -52,8 +65,12 @@ class Lab(Portable, ipywidgets.VBox):
         self.picture.observe(self._moved, names=["start", "asked"])
 
     def read(self) -> dict[str, Any]:
-        """What the controls stand at."""
-        return {name: spec.read(self.controls[name].value) for name, spec in self.specs.items()}
+        """What the controls stand at, and what is not on offer."""
+        return self.fixed | {name: spec.read(self.controls[name].value) for name, spec in self.specs.items()}
+
+    def offered(self, name: str, choices: Mapping[Any, T]) -> dict[Any, T]:
+        """Of ``choices`` for the setting ``name``, those that the reader can choose."""
+        return {self.fixed[name]: choices[self.fixed[name]]} if name in self.fixed else dict(choices)
 
     def recompute(self) -> None:
         """Start whatever the present settings ask for."""

@@ -1,5 +1,6 @@
 """A question that the reader answers before running the lab."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,7 +29,8 @@ class Predict(Portable, anywidget.AnyWidget):
 
     Args:
         question: the question.
-        answers: two or more choices, one of them or more right.
+        answers: two or more choices, one of them or more right, in any order: the reader sees them in one that the
+            question's own words decide, the same in each build, so that the place of the right one tells nothing.
         mark: the axis to mark, the curve and the true place; instead of ``answers``.
 
     Raises:
@@ -68,7 +70,7 @@ class Predict(Portable, anywidget.AnyWidget):
                 _check.fail("mark", "a CurveMark", mark, error=TypeError)
             super().__init__(content={"question": question, "mark": mark.content()})
             return
-        choices = _checked(answers)
+        choices = _shuffled(question, _checked(answers))
         super().__init__(content={"question": question, "choices": [asdict(answer) for answer in choices]})
 
     def page_state(self) -> dict[str, Any]:
@@ -96,6 +98,10 @@ class Predict(Portable, anywidget.AnyWidget):
     def summary(self) -> str:
         """The question."""
         return f"Predict: {self.content['question']}"
+
+
+def _shuffled(question: str, answers: Sequence[Answer]) -> list[Answer]:
+    return sorted(answers, key=lambda answer: hashlib.sha256(f"{question}\n{answer.text}".encode()).digest())
 
 
 def _checked(answers: Any) -> Sequence[Answer]:

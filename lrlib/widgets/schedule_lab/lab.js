@@ -63,7 +63,7 @@ function render({ model, el }) {
   const host = model.get("host");
   const rateSpec = config.controls.find(({ name }) => name === "learning_rate");
   const span = [rateSpec.minimum, rateSpec.maximum];
-  const frame = makeFrame({ el, hint: config.hint, specs: config.controls, host, label: "Schedule lab", changed: onControl });
+  const frame = makeFrame({ el, config, host, label: "Schedule lab", changed: onControl });
   const scale = host === "kernel" ? rateScale(frame, rateSpec) : null;
   el.classList.add("lrlab-schedule");
   const narrow = el.clientWidth > 0 && el.clientWidth < NARROW;

@@ -34,7 +34,7 @@ async function render({ model, el }) {
   let shownSurface = null;
   let result = null;
 
-  const frame = makeFrame({ el, hint: config.hint, specs: config.controls, host, label: "Step-size lab", changed: onControl });
+  const frame = makeFrame({ el, config, host, label: "Step-size lab", changed: onControl });
   const scale = host === "kernel" ? rateScale(frame, rateSpec) : null;
   const map = frame.chart({ height: 330, label: "The surface and the path of the descent", canvas: true, equal: 0.95 });
   const curve = frame.chart({ height: 330, label: "Height above the minimum against the step", right: 84 });

@@ -16,13 +16,13 @@ function render({ model, el }) {
   const host = model.get("host");
   const rateSpec = config.controls.find(({ name }) => name === "learning_rate");
   const span = [rateSpec.minimum, rateSpec.maximum];
-  const frame = makeFrame({ el, hint: config.hint, specs: config.controls, host, label: "Training lab", changed: onControl });
+  const frame = makeFrame({ el, config, host, label: "Training lab", changed: onControl });
   const scale = host === "kernel" ? rateScale(frame, rateSpec) : null;
   const curves = frame.chart({ height: 300, label: "Loss against the step", right: 74 });
-  const ratios = frame.chart({ height: 300, label: "Update-to-weight ratio against the step", right: 30 });
-  const budget = frame.chart({ height: 300, label: "Validation loss after the budget against the learning rate", right: 16 });
+  const ratios = config.charts.includes("ratio") && frame.chart({ height: 300, label: "Update-to-weight ratio against the step", right: 30 });
+  const budget = config.charts.includes("budget") && frame.chart({ height: 300, label: "Validation loss after the budget against the learning rate", right: 16 });
   const button = html("button", { type: "button", class: "lrlab-sweep" }, `Train at ${config.rates.length} rates at once`);
-  frame.charts.after(html("div", { class: "lrlab-foot" }, button));
+  if (budget) frame.charts.after(html("div", { class: "lrlab-foot" }, button));
   const ghosts = makeGhosts(frame, paint);
   const settings = () => (frame.controls ? frame.controls.values() : model.get("settings"));
 
@@ -39,7 +39,7 @@ function render({ model, el }) {
     const trained = loss.slice(0, last + 1).map(edge);
     const held = evalSteps.flatMap((step, i) => (bad < 0 || step <= bad ? [[step, edge(validation[i])]] : []));
     const peak = Math.max(...trained.filter(Number.isFinite), ...held.map(([, v]) => v).filter(Number.isFinite));
-    const top = Math.min(HIGHEST, Math.max(10, 10 ** Math.ceil(Math.log10(peak))));
+    const top = Number.isFinite(peak) && peak > 0 ? Math.min(HIGHEST, Math.max(10, 10 ** Math.ceil(Math.log10(peak)))) : 10;
     const cross = (value) => (Number.isFinite(value) ? value : HIGHEST * 10);
     ghosts.offer({ xs: held.map(([s]) => s), ys: held.map(([, v]) => v), label: readable(rate) });
     const marks = ghosts.list().map((old) => ({ kind: "line", style: "ghost", xs: old.xs, ys: old.ys, label: old.label }));
@@ -55,19 +55,7 @@ function render({ model, el }) {
         return { x: t, y: trained[t], text: `step ${t}: minibatch loss ${readable(loss[t])}` };
       },
     });
-    const moved = ratio.slice(0, last + 1).map((r) => (Number.isFinite(r) && r > 0 ? Math.max(r, 1e-6) : NaN));
-    ratios.draw({
-      x, y: { domain: [1e-5, 10], kind: "log", label: "update / weight, median over tensors" },
-      marks: [
-        { kind: "horizontal", y: 1e-3, label: "10⁻³, a common rule of thumb" },
-        { kind: "line", style: "thin", xs: at, ys: moved, colour, name: "ratio" },
-        ...(bad >= 0 ? [{ kind: "cross", x: bad, y: cross(ratio[bad]), colour }] : []),
-      ],
-      readout(place) {
-        const t = Math.round(place);
-        return t < 0 || t > last ? null : { x: t, y: moved[t], text: `step ${t}: ${readable(ratio[t])}` };
-      },
-    });
+    if (ratios) paintRatios({ x, at, ratio, last, bad, colour, cross });
     paintBudget(now, rate);
     scale?.draw(now.learning_rate, []);
     const verdict = bad >= 0 ? `diverged at step ${bad}.`
@@ -81,9 +69,25 @@ function render({ model, el }) {
     el.dataset.diverged = String(bad);
   }
 
+  function paintRatios({ x, at, ratio, last, bad, colour, cross }) {
+    const moved = ratio.slice(0, last + 1).map((r) => (Number.isFinite(r) && r > 0 ? Math.max(r, 1e-6) : NaN));
+    ratios.draw({
+      x, y: { domain: [1e-5, 10], kind: "log", label: "update / weight, median over tensors" },
+      marks: [
+        { kind: "horizontal", y: 1e-3, label: "10⁻³, a common rule of thumb" },
+        { kind: "line", style: "thin", xs: at, ys: moved, colour, name: "ratio" },
+        ...(bad >= 0 ? [{ kind: "cross", x: bad, y: cross(ratio[bad]), colour }] : []),
+      ],
+      readout(place) {
+        const t = Math.round(place);
+        return t < 0 || t > last ? null : { x: t, y: moved[t], text: `step ${t}: ${readable(ratio[t])}` };
+      },
+    });
+  }
+
   let budgetDrawn = "";
   function paintBudget(now, rate) {
-    if (!sweep) return;
+    if (!sweep || !budget) return;
     const stale = !sameBut(["learning_rate", "device"], sweep.settings, now);
     const key = `${sweep.number} ${stale} ${rate}`;
     if (key === budgetDrawn) return; // as while a curve grows

@@ -1,6 +1,6 @@
 """The training lab: a real network, retrained at each move of a slider."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from lrlib.widgets.trainer.trained_lab import THRESHOLD, TrainedLab, offered_tas
 STEPS = (50, 100, 200, 300)
 BATCH_SIZES = (16, 64, 256)
 RATES_AT_ONCE = 17
+CHARTS = ("loss", "ratio", "budget")
 
 TASKS: dict[str, Callable[[], Task]] = {"Digits, MLP": tasks.digits_mlp, "Digits, CNN": tasks.digits_cnn}
 RULES: dict[str, UpdateRule] = {
@@ -54,7 +55,12 @@ class TrainingLab(TrainedLab):
             :class:`lrlib.tasks.Task` trains beside a kernel; what a static page cannot train as Python does is shown
             there as a figure, and it is said why.
         device: where a kernel trains; ``"auto"`` takes a GPU if there is one.
-        hint: one line that says what to try; ``_{...}`` is a subscript.
+        offer: the controls that the reader gets beside the rate's, by name: ``"task"``, ``"rule"``, ``"schedule"``,
+            ``"batch_size"``, ``"steps"``, ``"seed"``; all of them if ``None``. What is not on offer stays as it begins,
+            and a page carries programs only for what is.
+        charts: which pictures to show: ``"loss"`` against the step, always, the update-to-weight ``"ratio"``, and the
+            ``"budget"``: the loss that each rate reaches.
+        hint: one line that says what to try; ``_{...}`` is a subscript; none if it is empty.
 
     Raises:
         TypeError, ValueError: for an argument of the wrong kind or value.
@@ -74,9 +80,13 @@ class TrainingLab(TrainedLab):
         seed: int = 0,
         choices: Mapping[str, Task] | None = None,
         device: str = "auto",
+        offer: Sequence[str] | None = None,
+        charts: Sequence[str] = CHARTS,
         hint: str = "Find the rate at which 100 steps bring the loss lowest; then raise it until training breaks.",
     ) -> None:
         offered = offered_tasks(choices, TASKS)
+        for chart in charts:
+            _check.choice("charts", chart, CHARTS)
         fewest = min(task.examples for task in offered.values())
         self._batch_sizes = [n for n in BATCH_SIZES if n <= fewest]
         _check.choice("rule", rule, RULES)
@@ -100,8 +110,16 @@ class TrainingLab(TrainedLab):
             Slider(name="seed", label="Seed", value=seed, minimum=0, maximum=9, step=1),
         )
         at_once = [float(f"{rate:.3g}") for rate in np.geomspace(*rates, RATES_AT_ONCE)]
-        config = {"rates": at_once, "threshold": THRESHOLD}
-        super().__init__(tasks=offered, rates=at_once, device=device, hint=hint, controls=controls, config=config)
+        config = {"rates": at_once, "threshold": THRESHOLD, "charts": list(charts)}
+        super().__init__(
+            tasks=offered,
+            rates=at_once,
+            device=device,
+            hint=hint,
+            controls=controls,
+            config=config,
+            offer=None if offer is None else ["learning_rate", *offer],
+        )
 
     def plan(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """As the controls have it."""
@@ -122,12 +140,18 @@ class TrainingLab(TrainedLab):
 
     def page_config(self) -> dict[str, Any]:
         """Recorded runs, and all that it takes to train in the page: data, rates of schedules, programs."""
+        named = self.offered("task", self.tasks)
+        steps = self.offered("steps", dict.fromkeys(STEPS))
         return {
             "recorded": {**self.recording(), "ratio": pack(_ratio(self.recorded()), dtype="float32")},
             "training": {
-                **tasks_and_data(self.tasks),
-                "schedules": schedule_factors(SCHEDULES, STEPS),
-                "programs": training_programs(self.tasks, rules=RULES, batch_sizes=self._batch_sizes),
+                **tasks_and_data(named),
+                "schedules": schedule_factors(self.offered("schedule", SCHEDULES), list(steps)),
+                "programs": training_programs(
+                    named,
+                    rules=self.offered("rule", RULES),
+                    batch_sizes=list(self.offered("batch_size", dict.fromkeys(self._batch_sizes))),
+                ),
             },
         }
 
