@@ -34,7 +34,8 @@ export function drawRail(rail, width, spec, marks, value) {
   const parts = [];
   for (const v of ticks({ domain: [spec.minimum, spec.maximum], kind: "log" }, Math.floor(width / 48))) {
     const x = at(v).toFixed(1);
-    parts.push(svg("path", { d: `M${x} 0v5` }), svg("text", { x, y: 17, "text-anchor": "middle" }, readable(v)));
+    const place = x < 20 ? { x: 0, "text-anchor": "start" } : { x, "text-anchor": "middle" }; // pages cut off what hangs out to the left
+    parts.push(svg("path", { d: `M${x} 0v5` }), svg("text", { ...place, y: 17 }, readable(v)));
   }
   for (const mark of marks) {
     if (mark.value < spec.minimum || mark.value > spec.maximum) continue;

@@ -92,8 +92,10 @@ function render({ model, el }) {
     const key = `${sweep.number} ${stale} ${rate}`;
     if (key === budgetDrawn) return; // as while a curve grows
     budgetDrawn = key;
-    const [low, high] = [0.03, 30];
     const good = sweep.points.filter(({ final, bad }) => !bad && Number.isFinite(final));
+    const finals = good.map(({ final }) => final).filter((final) => final > 0);
+    const low = Math.max(LOWEST, 10 ** Math.floor(Math.log10(Math.min(0.5, ...finals)))); // whole decades, so that the frame stands
+    const high = Math.min(HIGHEST, 10 ** Math.ceil(Math.log10(Math.max(5, ...finals))));
     const marks = [
       { kind: "vertical", x: rate, style: "now" },
       { kind: "line", style: "ghost", xs: good.map((p) => p.rate), ys: good.map((p) => p.final), name: "budget" },

@@ -1,5 +1,6 @@
 """The training lab: a real network, retrained at each move of a slider."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -173,15 +174,18 @@ class TrainingLab(TrainedLab):
             return side_by_side(curves)
         rates, final = runs.learning_rates, runs.final("validation_loss")[:, 0]
         label = f"validation loss after {run.planned_steps} steps"
+        good = ~runs.diverged & np.isfinite(final)
+        seen = final[good & (final > 0)]  # as in the page: whole decades
+        low = max(1e-3, 10 ** math.floor(math.log10(min([0.5, *seen]))))
+        high = min(1e4, 10 ** math.ceil(math.log10(max([5.0, *seen]))))
         budget = Still(
             Axis("learning rate η", rates.min(), rates.max(), log=True),
-            Axis(label, 0.03, 30, log=True),
+            Axis(label, low, high, log=True),
             alt=f"{label} against the rate",
         )
-        good = ~runs.diverged & np.isfinite(final)
         budget.line(rates[good], final[good])
         for rate in rates[~good]:
-            budget.cross(rate, 30)
+            budget.cross(rate, high)
         return side_by_side(curves, budget)
 
     def summary(self) -> str:
