@@ -14,8 +14,9 @@ from lrlib import tasks, training
 from lrlib.models import initial_parameters
 from lrlib.training import descend
 from lrlib.widgets import Answer, Predict, StepSizeLab, TrainingLab
+from lrlib.widgets.step_size_lab.lab import BY_NAME, SURFACES
 from lrlib.widgets.step_size_lab.lab import RULES as STEP_RULES
-from lrlib.widgets.step_size_lab.lab import SURFACES, WITH_MOMENTUM
+from lrlib.widgets.trainer.choices import in_full
 from lrlib.widgets.training_lab.lab import RULES, SCHEDULES
 
 PAGE = """<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Labs</title>
@@ -236,7 +237,7 @@ def test_descents_equal_pythons(surface: str, show: Any) -> None:
             )
             shown = settled(page, "learning_rate", rate)
             momentum = json.loads(shown["settings"])["momentum"]
-            used = WITH_MOMENTUM[rule.name](momentum=momentum) if rule.name in WITH_MOMENTUM else rule
+            used = BY_NAME[rule.name](momentum=momentum) if rule.name in BY_NAME else rule
             path = descend(SURFACES[surface], learning_rates=[rate], steps=60, rule=used)
             assert_close(float(shown["loss"].replace("Infinity", "inf")), path.loss[0, -1])
 
@@ -296,7 +297,7 @@ def test_earlier_runs_stay_in_grey_until_forgotten(show: Any) -> None:
     [
         ("Digits, MLP", "Gradient descent", "Constant", 64, 0.2, 0),
         ("Digits, MLP", "Adam", "Cosine to 0", 16, 0.01, 3),
-        ("Digits, MLP", "Heavy ball, β = 0.9", "One cycle", 256, 0.05, 1),
+        ("Digits, MLP", "Heavy ball", "One cycle", 256, 0.05, 1),
         ("Digits, MLP", "Gradient descent", "Constant", 64, 8.0, 0),
         ("Digits, CNN", "RMSprop", "Linear to 0", 64, 0.003, 2),
     ],
@@ -307,7 +308,7 @@ def test_training_equals_pythons(
     page = show("training").page
     for name, label in {
         "task": task,
-        "rule": rule,
+        "rule": in_full(rule),
         "schedule": schedule,
         "batch_size": str(batch),
         "steps": "50",

@@ -128,7 +128,7 @@ function render({ model, el }) {
   const request = live ? startService(config.training, receive, frame.life) : null;
   const factors = new Float64Array(steps).fill(1);
   const plan = (rule, { task, seed, rate }) => ({
-    settings: { task, seed, rule, batch_size: config.batch_size, steps, learning_rate: rate }, factors, evaluations: config.evaluations, spread: true,
+    settings: { task, seed, rule, batch_size: config.batch_size, steps, learning_rate: rate }, factors, evaluations: config.evaluations, spread: config.spread_at,
   });
   function next() {
     const now = settings();

@@ -7,13 +7,13 @@ from typing import Any
 import ipywidgets
 import numpy as np
 
-from lrlib import _check, training, updates
+from lrlib import _check, training
 from lrlib.tasks import Task
-from lrlib.updates import UpdateRule
 from lrlib.widgets.adaptive_lab.still import Drawn, adaptive_still
 from lrlib.widgets.hosting.controls import Choice, Control, LogSlider, Slider, Toggle
 from lrlib.widgets.hosting.lab import Lab
 from lrlib.widgets.hosting.packing import pack
+from lrlib.widgets.trainer.choices import offered_tasks, rules
 from lrlib.widgets.trainer.page_data import page_obstacle, tasks_and_data
 from lrlib.widgets.trainer.programs import training_programs
 from lrlib.widgets.trainer.trained_lab import (
@@ -22,22 +22,15 @@ from lrlib.widgets.trainer.trained_lab import (
     advance,
     as_in_a_page,
     device_choice,
-    offered_tasks,
 )
 from lrlib.widgets.training_lab.lab import TASKS
 
 EVALUATIONS = 20  # on the way of a run
-SPREAD_AT = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles over the parameters, as in spread.js
+SPREAD_AT = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles over the parameters
 RECORDED_RATES = 9  # of each rule, besides the one that it begins with
 RECORDED_SPREADS = 20  # on the way of a recorded run
 
-RULES: dict[str, UpdateRule] = {
-    "Gradient descent": updates.sgd(),
-    "Heavy ball": updates.heavy_ball(),
-    "Adagrad": updates.adagrad(),
-    "RMSprop": updates.rmsprop(),
-    "Adam": updates.adam(),
-}
+RULES = rules("Gradient descent", "Heavy ball", "Adagrad", "RMSprop", "Adam")
 RATES = {"Gradient descent": 0.5, "Heavy ball": 0.1, "Adagrad": 0.06, "RMSprop": 0.01, "Adam": 0.02}
 NOTE = (
     "Line: 5 to 95 % of the parameters; bar: half of them; dot: the median. "
@@ -84,7 +77,7 @@ class AdaptiveLab(Lab):
         device: str = "auto",
         hint: str = "Each rule stands near its own best rate. Raise one tenfold, lower another: which forgive it?",
     ) -> None:
-        self._tasks = offered_tasks(choices, TASKS)
+        self._tasks = offered_tasks(choices, *TASKS)
         begin = dict(RATES if rates is None else rates)
         for label in begin:
             _check.choice("rates", label, RULES)
@@ -121,6 +114,7 @@ class AdaptiveLab(Lab):
             "steps": steps,
             "batch_size": batch_size,
             "evaluations": EVALUATIONS,
+            "spread_at": SPREAD_AT,
             "threshold": THRESHOLD,
         }
         super().__init__(
@@ -247,12 +241,14 @@ class AdaptiveLab(Lab):
             }
             for name, found in self._recorded().items()
         }
-        rules = {rule.name: rule for rule in RULES.values()}
+        by_name = {rule.name: rule for rule in RULES.values()}
         return {
             "recorded": {"runs": recorded, "settings": settings},
             "training": {
                 **tasks_and_data(self._tasks),
-                "programs": training_programs(self._tasks, rules=rules, batch_sizes=[self.batch_size], effective=True),
+                "programs": training_programs(
+                    self._tasks, rules=by_name, batch_sizes=[self.batch_size], effective=True
+                ),
             },
         }
 

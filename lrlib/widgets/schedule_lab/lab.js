@@ -19,7 +19,7 @@ const PARTS = {
   warmup: ({ warmup }) => (warmup ? `warm-up ${readable(warmup)}` : "no warm-up"),
   cycles: ({ cycles }) => (cycles > 1 ? `${cycles} cycles` : "1 cycle"),
   floor: ({ floor }) => `floor ${readable(floor)}`,
-  rule: ({ rule }) => (rule === "Gradient descent" ? "descent" : rule.split(",")[0]),
+  rule: ({ rule }) => (rule === "Gradient descent" ? "descent" : rule),
   seed: ({ seed }) => `seed ${seed}`,
   learning_rate: ({ learning_rate: rate }) => `η ${readable(rate)}`,
 };

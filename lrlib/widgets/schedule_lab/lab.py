@@ -1,23 +1,23 @@
 """The schedule lab: compose a schedule, see the rates that the updates used, and the loss that it gives."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from lrlib import _check, tasks, updates
+from lrlib import _check
 from lrlib.schedules import Schedule
 from lrlib.tasks import Task
 from lrlib.training import Run
-from lrlib.updates import UpdateRule
 from lrlib.widgets.drawing.still import Axis, Still, side_by_side
 from lrlib.widgets.hosting.controls import Choice, LogSlider, Slider
 from lrlib.widgets.hosting.packing import pack
 from lrlib.widgets.schedule_lab.shapes import DECAYS, composed
+from lrlib.widgets.trainer.choices import in_full, offered_tasks, rules
 from lrlib.widgets.trainer.page_data import tasks_and_data
 from lrlib.widgets.trainer.programs import training_programs
-from lrlib.widgets.trainer.trained_lab import THRESHOLD, TrainedLab, offered_tasks
+from lrlib.widgets.trainer.trained_lab import THRESHOLD, TrainedLab
 
 STEPS = (100, 300, 1000, 2000)
 EVALUATIONS = 30  # of the validation loss along a run
@@ -25,15 +25,8 @@ RATES_PER_DECADE = 6  # in the sweep over peak rates
 ROOM = 92  # px for the labels of a still figure
 LAST = 50  # minibatches whose mean says where their label stands
 
-RULES: dict[str, UpdateRule] = {
-    "Gradient descent": updates.sgd(),
-    "Heavy ball, β = 0.9": updates.heavy_ball(),
-    "Adam": updates.adam(),
-}
-TASKS: dict[str, Callable[[], Task]] = {
-    "Digits, noisy labels": lambda: tasks.digits_mlp(hidden=(32,), label_noise=0.2),  # noise remains to the end
-    "Digits, clean labels": lambda: tasks.digits_mlp(hidden=(32,)),
-}
+RULES = rules("Gradient descent", "Heavy ball", "Adam")
+TASKS = ("Digits, noisy labels", "Digits, clean labels")
 
 
 class ScheduleLab(TrainedLab):
@@ -85,7 +78,7 @@ class ScheduleLab(TrainedLab):
         hint: str = "Compare two schedules, each at its own best peak rate: train at all peak rates, change the decay, "
         "train at all peak rates again.",
     ) -> None:
-        offered = offered_tasks(choices, TASKS)
+        offered = offered_tasks(choices, *TASKS)
         _check.integer("steps", steps, at_least=20, at_most=max(STEPS))
         composed(decay, steps=steps, warmup=warmup, cycles=cycles, floor=floor)
         _check.choice("rule", rule, RULES)
@@ -104,7 +97,7 @@ class ScheduleLab(TrainedLab):
             Slider(name="warmup", label="Warm-up share", value=warmup, minimum=0, maximum=0.5, step=0.01),
             Slider(name="cycles", label="Cycles", value=cycles, minimum=1, maximum=8, step=1),
             Slider(name="floor", label="Floor, × peak", value=floor, minimum=0, maximum=0.5, step=0.01),
-            Choice(name="rule", label="Rule", value=rule, options=[(label, label) for label in RULES]),
+            Choice(name="rule", label="Rule", value=rule, options=[(label, in_full(label)) for label in RULES]),
             Choice(name="task", label="Task", value=names[0], options=[(label, label) for label in names]),
             Choice(name="steps", label="Steps", value=steps, options=[(n, str(n)) for n in sorted({*STEPS, steps})]),
             Slider(name="seed", label="Seed", value=seed, minimum=0, maximum=9, step=1),
@@ -140,7 +133,7 @@ class ScheduleLab(TrainedLab):
         }
 
     def curves(self, steps: int) -> dict[str, Any]:
-        """Evaluations as in ``trainer.js``."""
+        """Evaluations on the way."""
         return {"eval_every": max(1, steps // EVALUATIONS)}
 
     def pictured(self, run: Run) -> dict[str, Any]:

@@ -5,17 +5,13 @@ import { IN_BROWSER, ONLY_RECORDED, byKernel, makeFrame, makeGhosts, oncePerFram
 import { unpack } from "../hosting/packing.js";
 import { canCompute, divergedAt, makeDescent, programLibrary } from "../trainer/wasm_runner.js";
 
-const CONTOUR = 72; // grid points along each axis of a contour plot
-const CURVE = 241; // points along a one-dimensional surface
 const SHALLOWEST = 1e-8; // the height axis ends so far below the start
 
 // The rate above which a rule diverges on a quadratic of this curvature, with the formula as its label; null for rules without one.
-function edgeOf(rule, momentum, curvature) {
-  if (!(curvature > 0)) return null;
-  if (rule === "sgd") return { value: 2 / curvature, label: "2/λ_{max}" };
-  if (rule === "heavy_ball") return { value: (2 * (1 + momentum)) / curvature, label: "2(1+β)/λ_{max}" };
-  if (rule === "nesterov") return { value: (2 * (1 + momentum)) / ((1 + 2 * momentum) * curvature), label: "2(1+β)/(1+2β)λ_{max}" };
-  return null;
+function edgeOf(edge, beta, curvature) {
+  if (!edge || !(curvature > 0)) return null;
+  const { label, over: [a, b], under: [c, d] } = edge;
+  return { value: (2 * (a + b * beta)) / ((c + d * beta) * curvature), label };
 }
 
 function nearest(minima, point) {
@@ -77,7 +73,7 @@ async function render({ model, el }) {
   async function showSurface(name) {
     const surface = surfaceOf(name);
     const [xs, ys] = surface.bounds;
-    const count = surface.dimension === 1 ? [CURVE, 1] : [CONTOUR, CONTOUR];
+    const count = surface.dimension === 1 ? [config.grid.curve, 1] : [config.grid.contour, config.grid.contour];
     if (!live) grid = unpack(model.get("backdrop").grid);
     else {
       const gradient = await program(`surface:${name}`);
@@ -139,7 +135,7 @@ async function render({ model, el }) {
       marks,
     });
     if (d === 2 && grid && drawnContour !== contourKey()) {
-      drawContour(map, grid, CONTOUR);
+      drawContour(map, grid, config.grid.contour);
       drawnContour = contourKey();
     }
     if (d === 1) drawnContour = "";
@@ -164,7 +160,7 @@ async function render({ model, el }) {
     });
 
     const target = nearest(surface.minima, from);
-    const edge = edgeOf(now.rule, now.momentum, target.curvature);
+    const edge = edgeOf(config.edges[now.rule], now.momentum, target.curvature);
     const edges = edge ? [edge] : [];
     if (frame.controls) frame.controls.control("learning_rate").mark(edges);
     scale?.draw(now.learning_rate, edges);

@@ -1,13 +1,14 @@
 """The step-size lab: gradient descent and its kin on test surfaces, redrawn as the reader moves a slider."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import contourpy
 import numpy as np
 import torch
 
-from lrlib import _check, surfaces, updates
+from lrlib import _check, surfaces
 from lrlib.surfaces import Surface
 from lrlib.training import descend
 from lrlib.updates import UpdateRule
@@ -15,10 +16,11 @@ from lrlib.widgets.drawing.still import Axis, Still, side_by_side
 from lrlib.widgets.hosting.controls import Choice, LogSlider, Slider
 from lrlib.widgets.hosting.lab import Lab
 from lrlib.widgets.hosting.packing import pack
-from lrlib.widgets.trainer.programs import packed, rule_program, surface_program
+from lrlib.widgets.trainer.choices import RULES, WITH_MOMENTUM
+from lrlib.widgets.trainer.programs import compiled, rule_program, surface_program
+from lrlib.widgets.trainer.trained_lab import THRESHOLD
 
-THRESHOLD = 1e3  # as in lrlib.training: diverged is a loss above so many times max(1, the first loss)
-CONTOUR, CURVE = 72, 241  # as in step_size_lab.js
+CONTOUR, CURVE = 72, 241  # grid points along each axis of a contour plot, and along a one-dimensional surface
 
 SURFACES: dict[str, Surface] = {
     "Parabola": surfaces.quadratic([1.0]),
@@ -32,15 +34,13 @@ SURFACES: dict[str, Surface] = {
     "Double well": surfaces.double_well(),
     "Sharp and flat minimum": surfaces.two_parabolas(10.0, 1.0),
 }
-RULES: dict[str, UpdateRule] = {
-    "Gradient descent": updates.sgd(),
-    "Heavy ball": updates.heavy_ball(),
-    "Nesterov": updates.nesterov(),
-    "Adagrad": updates.adagrad(),
-    "RMSprop": updates.rmsprop(),
-    "Adam": updates.adam(),
+# Above 2 (a + bβ) / (c + dβ) / λ a rule diverges on a quadratic of curvature λ; by rule: over = (a, b), under = (c, d).
+EDGES = {
+    "sgd": {"label": "2/λ_{max}", "over": (1, 0), "under": (1, 0)},
+    "heavy_ball": {"label": "2(1+β)/λ_{max}", "over": (1, 1), "under": (1, 0)},
+    "nesterov": {"label": "2(1+β)/(1+2β)λ_{max}", "over": (1, 1), "under": (1, 2)},
 }
-WITH_MOMENTUM = {"heavy_ball": updates.heavy_ball, "nesterov": updates.nesterov}
+BY_NAME = {RULES[label].name: make for label, make in WITH_MOMENTUM.items()}
 
 
 class StepSizeLab(Lab):
@@ -99,7 +99,9 @@ class StepSizeLab(Lab):
         )
         config = {
             "surfaces": [_describe(label, offered) for label, offered in self._surfaces.items()],
-            "with_momentum": list(WITH_MOMENTUM),
+            "with_momentum": list(BY_NAME),
+            "edges": EDGES,
+            "grid": {"contour": CONTOUR, "curve": CURVE},
             "threshold": THRESHOLD,
         }
         super().__init__(hint=hint, controls=controls, config=config)
@@ -111,7 +113,7 @@ class StepSizeLab(Lab):
         """Descend by torch: a matter of milliseconds, so done at once."""
         settings = self.read()
         points, losses = self._descend([settings["learning_rate"]], settings, start=self.picture.start or None)
-        self.controls["momentum"].layout.display = None if settings["rule"] in WITH_MOMENTUM else "none"
+        self.controls["momentum"].layout.display = None if settings["rule"] in BY_NAME else "none"
         self.picture.result = {
             "points": pack(points[0]),
             "losses": pack(losses[0]),
@@ -126,7 +128,7 @@ class StepSizeLab(Lab):
 
     def _rule(self, settings: Mapping[str, Any]) -> UpdateRule:
         name = settings["rule"]
-        return WITH_MOMENTUM[name](momentum=settings["momentum"]) if name in WITH_MOMENTUM else self._rules[name]
+        return BY_NAME[name](momentum=settings["momentum"]) if name in BY_NAME else self._rules[name]
 
     def _descend(self, rates: Any, settings: Mapping[str, Any], *, start: Any = None) -> tuple[np.ndarray, np.ndarray]:
         surface = self._surfaces[settings["surface"]]
@@ -139,9 +141,9 @@ class StepSizeLab(Lab):
         slider = self.specs["learning_rate"]
         rates = [float(f"{rate:.3g}") for rate in np.geomspace(slider.minimum, slider.maximum, 13)]  # type: ignore[union-attr]
         points, losses = self._descend(rates, settings)
-        programs = {f"surface:{label}": packed(surface_program(s)) for label, s in self._surfaces.items()}
-        programs |= {
-            f"rule:{name}": packed(rule_program(rule, sizes=[2], adjustable=name in WITH_MOMENTUM))
+        makers = {f"surface:{label}": partial(surface_program, s) for label, s in self._surfaces.items()}
+        makers |= {
+            f"rule:{name}": partial(rule_program, rule, sizes=[2], adjustable=name in BY_NAME)
             for name, rule in self._rules.items()
         }
         return {
@@ -151,7 +153,7 @@ class StepSizeLab(Lab):
                 "losses": pack(losses, dtype="float32"),
                 "settings": settings,
             },
-            "programs": programs,
+            "programs": compiled(makers),
         }
 
     def still(self) -> str:

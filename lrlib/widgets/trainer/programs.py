@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -117,7 +118,12 @@ def training_programs(
         makers[f"evaluation:{label}"] = partial(evaluation_program, task, examples=len(task.validation[0]))
         for name, rule in rules.items():
             makers[f"rule:{label}:{name}"] = partial(rule_program, rule, sizes=sizes, effective=effective)
-    with ThreadPoolExecutor(2) as pool:  # one is traced here while the C compiler works on another
+    return compiled(makers)
+
+
+def compiled(makers: Mapping[str, Callable[[], Artifact]]) -> dict[str, dict[str, Any]]:
+    """What these make, packed, under the same names; made side by side."""
+    with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:  # while one is traced, C compilers work on others
         return dict(zip(makers, pool.map(lambda make: packed(make()), makers.values()), strict=True))
 
 

@@ -1,7 +1,5 @@
 // How a network's effective rates spread over its parameters.
 
-export const SPREAD_AT = [0.05, 0.25, 0.5, 0.75, 0.95];
-
 // Puts the k-th least of values[from … to] into place k, nothing greater before it and nothing less behind (Hoare 1961).
 function selectPlace(values, k, from, to) {
   while (from < to) {
@@ -21,9 +19,9 @@ function selectPlace(values, k, from, to) {
   }
 }
 
-// The quantiles SPREAD_AT of what is a number, linear between neighbours as NumPy's, and after them the share that is none:
+// The quantiles at these shares of what is a number, linear between neighbours as NumPy's, and after them the share that is none:
 // parameters that have had no gradient yet.
-export function spreadOf(rates) {
+export function spreadOf(rates, shares) {
   const known = new Float64Array(rates.length);
   let count = 0;
   for (const rate of rates) if (rate === rate) known[count++] = rate;
@@ -38,5 +36,5 @@ export function spreadOf(rates) {
     for (let i = below + 1; i <= last; i++) if (known[i] < above) above = known[i];
     return place === below ? known[below] : known[below] + (place - below) * (above - known[below]);
   };
-  return [...SPREAD_AT.map((share) => (count ? quantile(share) : NaN)), 1 - count / rates.length];
+  return [...shares.map((share) => (count ? quantile(share) : NaN)), 1 - count / rates.length];
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lrlib import _check, training
+from lrlib import training
 from lrlib.compiler import UnsupportedOperation
 from lrlib.tasks import Task
 from lrlib.training import Compilation, Run
@@ -168,19 +168,3 @@ def device_choice(value: str) -> Choice:
     if torch.backends.mps.is_available():
         present.append("mps")
     return Choice(name="device", label="Device", value=value, options=[(name, name) for name in present])
-
-
-def offered_tasks(choices: Mapping[str, Task] | None, own: Mapping[str, Callable[[], Task]]) -> dict[str, Task]:
-    """The tasks that a reader chose, checked, or the lab's own.
-
-    Raises:
-        TypeError, ValueError: for something that is no task, or no task at all.
-    """
-    if choices is None:
-        return {label: make() for label, make in own.items()}
-    for label, offered in choices.items():
-        if not isinstance(offered, Task):
-            _check.fail(f"choices[{label!r}]", "a Task", offered, error=TypeError)
-    if not choices:
-        _check.fail("choices", "at least one Task by its label", choices)
-    return dict(choices)

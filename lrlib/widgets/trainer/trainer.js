@@ -43,9 +43,9 @@ function median(values) {
 }
 
 // Trainer of {programs, tasks, data, schedules}: train(settings, rate, options) -> record, or null if cancelled. Options are
-// {progress, cancelled, patience?, factors?, evaluations?, spread?}: how many ms a run that is no longer wanted goes on; what
-// multiplies the rate at each step, if it is none of the schedules by name; how often the run is evaluated on its way; and
-// whether to record how the effective rates spread.
+// {progress, cancelled, evaluations, patience?, factors?, spread?}: how often the run is evaluated on its way; how many ms it goes
+// on when it is no longer wanted; what multiplies the rate at each step, if it is none of the schedules by name; and at which
+// quantiles to record how the effective rates spread.
 export function makeTrainer({ programs, tasks, data, schedules = {} }) {
   const program = programLibrary(programs);
   const filled = new Set();
@@ -65,7 +65,7 @@ export function makeTrainer({ programs, tasks, data, schedules = {} }) {
   }
 
   return async function train(settings, rate, options) {
-    const { progress, cancelled, patience = PATIENCE, factors: given, evaluations = 10, spread = false } = options;
+    const { progress, cancelled, patience = PATIENCE, factors: given, evaluations, spread = null } = options;
     const { task, rule, schedule, batch_size: batchSize, steps, seed } = settings;
     const gradient = await withData(`gradient:${task}:${batchSize}`, task, "train");
     const evaluation = await withData(`evaluation:${task}`, task, "validation");
@@ -94,7 +94,7 @@ export function makeTrainer({ programs, tasks, data, schedules = {} }) {
       descent.move(rate * factors[t]);
       record.used.push(ruleProgram.ports.learning_rate[0]);
       record.ratio.push(median(descent.ratios));
-      if (spread) record.spread.push(spreadOf(ruleProgram.ports.effective_rate));
+      if (spread) record.spread.push(spreadOf(ruleProgram.ports.effective_rate, spread));
       if ((t + 1) % every === 0 || t + 1 === steps) evaluate(t + 1);
       if (performance.now() - since > CHUNK && t + 1 < steps) {
         if (performance.now() - told > SHOW_EVERY) {
@@ -113,7 +113,7 @@ export function makeTrainer({ programs, tasks, data, schedules = {} }) {
   };
 }
 
-// Answers requests {id, settings, rates, single, factors?, evaluations?, spread?} one after another, since all runs share the
+// Answers requests {id, settings, rates, single, evaluations, factors?, spread?} one after another, since all runs share the
 // programs' memory; a newer request stops the one under way, and those between the two fall through.
 export function makeService(config, post) {
   const train = makeTrainer(config);

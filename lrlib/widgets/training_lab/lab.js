@@ -122,6 +122,7 @@ function render({ model, el }) {
   const runs = makeRuns({
     model, el, frame, button, settings, paint, keepSweep, extra: "ratio",
     recordedExtra: (k) => Array.from(unpack(recordedRatios).subarray(k * steps, (k + 1) * steps)),
+    options: () => ({ evaluations: config.evaluations }),
     changed: (now, before) => sameBut(["learning_rate", "device"], now, before) || ghosts.clear(),
   });
   function onControl() {

@@ -6,32 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from lrlib import _check, schedules, tasks, updates
+from lrlib import _check, schedules
 from lrlib.schedules import Schedule
 from lrlib.tasks import Task
 from lrlib.training import Run, Sweep
-from lrlib.updates import UpdateRule
 from lrlib.widgets.drawing.still import Axis, Still, side_by_side
 from lrlib.widgets.hosting.controls import Choice, LogSlider, Slider
 from lrlib.widgets.hosting.packing import pack
+from lrlib.widgets.trainer.choices import RULES, in_full, offered_tasks
 from lrlib.widgets.trainer.page_data import schedule_factors, tasks_and_data
 from lrlib.widgets.trainer.programs import training_programs
-from lrlib.widgets.trainer.trained_lab import THRESHOLD, TrainedLab, offered_tasks
+from lrlib.widgets.trainer.trained_lab import THRESHOLD, TrainedLab
 
 STEPS = (50, 100, 200, 300)
 BATCH_SIZES = (16, 64, 256)
 RATES_AT_ONCE = 17
 CHARTS = ("loss", "ratio", "budget")
 
-TASKS: dict[str, Callable[[], Task]] = {"Digits, MLP": tasks.digits_mlp, "Digits, CNN": tasks.digits_cnn}
-RULES: dict[str, UpdateRule] = {
-    "Gradient descent": updates.sgd(),
-    "Heavy ball, β = 0.9": updates.heavy_ball(),
-    "Nesterov, β = 0.9": updates.nesterov(),
-    "Adagrad": updates.adagrad(),
-    "RMSprop": updates.rmsprop(),
-    "Adam": updates.adam(),
-}
+TASKS = ("Digits, MLP", "Digits, CNN")
+EVALUATIONS = 10  # of the validation loss along a run
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "Constant": lambda steps: schedules.constant(1.0),
     "Step decay, ÷ 10 at each third": lambda steps: schedules.step(1.0, step_size=-(-steps // 3)),
@@ -85,7 +78,7 @@ class TrainingLab(TrainedLab):
         charts: Sequence[str] = CHARTS,
         hint: str = "Find the rate at which 100 steps bring the loss lowest; then raise it until training breaks.",
     ) -> None:
-        offered = offered_tasks(choices, TASKS)
+        offered = offered_tasks(choices, *TASKS)
         for chart in charts:
             _check.choice("charts", chart, CHARTS)
         fewest = min(task.examples for task in offered.values())
@@ -99,7 +92,7 @@ class TrainingLab(TrainedLab):
         controls = (
             slider,
             Choice(name="task", label="Network", value=names[0], options=[(label, label) for label in names]),
-            Choice(name="rule", label="Rule", value=rule, options=[(label, label) for label in RULES]),
+            Choice(name="rule", label="Rule", value=rule, options=[(label, in_full(label)) for label in RULES]),
             Choice(name="schedule", label="Schedule", value=schedule, options=[(label, label) for label in SCHEDULES]),
             Choice(
                 name="batch_size",
@@ -111,7 +104,7 @@ class TrainingLab(TrainedLab):
             Slider(name="seed", label="Seed", value=seed, minimum=0, maximum=9, step=1),
         )
         at_once = [float(f"{rate:.3g}") for rate in np.geomspace(*rates, RATES_AT_ONCE)]
-        config = {"rates": at_once, "threshold": THRESHOLD, "charts": list(charts)}
+        config = {"rates": at_once, "threshold": THRESHOLD, "evaluations": EVALUATIONS, "charts": list(charts)}
         super().__init__(
             tasks=offered,
             rates=at_once,
@@ -132,8 +125,8 @@ class TrainingLab(TrainedLab):
         }
 
     def curves(self, steps: int) -> dict[str, Any]:
-        """Evaluations as in ``trainer.js``, and how far each tensor moved."""
-        return {"eval_every": max(1, steps // 10), "record_updates": True}
+        """Evaluations on the way, and how far each tensor moved."""
+        return {"eval_every": max(1, steps // EVALUATIONS), "record_updates": True}
 
     def pictured(self, run: Run) -> dict[str, Any]:
         """The update-to-weight ratio."""
