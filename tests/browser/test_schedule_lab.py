@@ -15,7 +15,7 @@ from lrlib.widgets import ScheduleLab
 from lrlib.widgets.hosting.bundling import bundle
 from lrlib.widgets.schedule_lab.lab import RULES
 from lrlib.widgets.schedule_lab.shapes import DECAYS, composed
-from lrlib.widgets.trainer.choices import TASKS
+from lrlib.widgets.trainer.choices import TASKS, in_full
 
 PAINTED = """(before) => { const d = document.querySelector('[data-settings]').dataset;
 return d.settings !== before && d.done !== 'false'; }"""
