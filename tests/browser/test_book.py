@@ -103,6 +103,6 @@ def test_without_scripts_the_front_page_folds_its_answer(visit: Any, serve: Any)
     origin = serve(BOOK)
     page = visit(f"{origin}/chapters/index.html", origin=origin, scripts=False).page
     fold = page.locator(".lrlab-predict details")
-    assert not fold.locator("svg").is_visible()
+    assert not fold.locator("svg[role=img]").is_visible()
     fold.locator("summary").click()
     assert fold.locator("svg .lrlab-line").count() == 1
