@@ -1,5 +1,6 @@
 """The labs in JupyterLab on loopback: ipywidgets' sliders retrain by the kernel, a burst settles on the last."""
 
+import json
 import os
 import socket
 import subprocess
@@ -18,8 +19,12 @@ PATIENCE = 120_000  # ms: the first start of a server and a kernel on a busy mac
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """A JupyterLab with one notebook that holds both labs."""
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A JupyterLab with one notebook that holds both labs; extensions named in a parameter are switched off."""
+    settings = tmp_path / "JUPYTER_CONFIG_DIR" / "labconfig"
+    settings.mkdir(parents=True)
+    disabled = {"disabledExtensions": dict.fromkeys(getattr(request, "param", []), True)}
+    (settings / "page_config.json").write_text(json.dumps(disabled), encoding="utf-8")
     cells = ["from lrlib.widgets import *\nStepSizeLab()", "TrainingLab(steps=50)", "import os; os._exit(1)"]
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(source) for source in cells],
@@ -84,6 +89,19 @@ def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
     page.keyboard.press("Shift+Enter")
     training.locator(".lrlab-status", has_text="The kernel is gone").wait_for()
     assert training.locator("[data-name=validation]").get_attribute("d") == line
+
+
+@pytest.mark.parametrize("server", [["@jupyter-widgets/jupyterlab-manager"]], indirect=True)
+def test_a_host_that_cannot_load_the_widgets_front_end_shows_the_page_s_lab(server: str, visit: Any) -> None:
+    watched = visit(f"{server}/lab/tree/labs.ipynb?reset", origin=server, width=1300, wait=False)
+    page = watched.page
+    page.set_default_timeout(PATIENCE)
+    page.locator(".jp-Notebook .jp-Cell").first.click()
+    page.wait_for_function("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
+    page.keyboard.press("Shift+Enter")
+    page.locator(".lrlab-host[data-ready=true]").wait_for()
+    page.locator("input[name=learning_rate-typed]").fill("0.01")
+    page.locator(".lrlab-status", has_text="Trained in this browser. η = 0.01").wait_for()
 
 
 def _keys_stay_in_the_lab(page: Any, lab: Any) -> None:
