@@ -4,7 +4,7 @@ A generator that two uses share ties them: the first shuffle of an epoch and the
 wrong would be one permutation. So no generator is ever seeded with a run's seed itself. Its key is made by numpy's
 ``SeedSequence`` from the seed, the name of the use, and whatever else sets one draw apart, such as the step.
 
-The page's twin is ``lrlib/widgets/random.js``.
+The page's twin is ``lrlib/widgets/trainer/random.js``.
 Source: M. E. O'Neill (2015), Developing a seed_seq Alternative; NumPy documentation, Parallel random number generation.
 """
 

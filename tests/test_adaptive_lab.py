@@ -12,8 +12,8 @@ import torch
 
 from lrlib import tasks, training
 from lrlib.widgets import AdaptiveLab
-from lrlib.widgets.adaptive_lab import RULES, SPREAD_AT
-from lrlib.widgets.adaptive_still import _apart
+from lrlib.widgets.adaptive_lab.lab import RULES, SPREAD_AT
+from lrlib.widgets.adaptive_lab.still import _apart
 
 STEPS = 20
 

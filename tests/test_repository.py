@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -13,7 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "extensions"))
 
-from execution_cache import imported_modules  # noqa: E402
+from execution_cache import Sources, imported_modules  # noqa: E402
 
 FLOORS = {
     "_cache": 0,
@@ -172,3 +173,14 @@ def test_binder_installs_all_that_the_chapters_import() -> None:
     code = [c.source for path in NOTEBOOKS for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     imported = {name.partition(".")[0] for source in code for name in imported_modules(source)} - there
     assert {name for name in imported if f"{provided_by.get(name, name)}==" not in installed} == set()
+
+
+def test_scripts_and_styles_are_part_of_the_package_and_of_what_a_page_hangs_on() -> None:
+    found = {p for pattern in ("*.js", "*.css") for p in (ROOT / "lrlib").rglob(pattern)}
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        shipped = tomllib.load(file)["tool"]["setuptools"]["package-data"]
+    folders = {ROOT.joinpath(*package.split(".")): patterns for package, patterns in shipped.items()}
+    assert found <= {p for folder, patterns in folders.items() for pattern in patterns for p in folder.glob(pattern)}
+    sources = Sources(ROOT)
+    for lab in ("Predict", "TrainingLab"):
+        assert found <= set(sources.data_files(sources.closure({f"lrlib.widgets.{lab}"})))

@@ -14,8 +14,8 @@ from torch import nn
 
 from lrlib import schedules, tasks, training
 from lrlib.widgets import ScheduleLab
-from lrlib.widgets.page_data import weight_layout
-from lrlib.widgets.schedule_shapes import DECAYS, composed
+from lrlib.widgets.schedule_lab.shapes import DECAYS, composed
+from lrlib.widgets.trainer.page_data import weight_layout
 
 
 def unpack(packed: dict[str, Any]) -> np.ndarray:

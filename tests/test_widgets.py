@@ -18,18 +18,23 @@ from lrlib import style, tasks, training, updates
 from lrlib.compiler import export_step
 from lrlib.surfaces import quadratic, rosenbrock
 from lrlib.training import descend
-from lrlib.widgets import Answer, Axis, CurveMark, Predict, StepSizeLab, TrainingLab, trained_lab
-from lrlib.widgets.bundle import FOLDER, bundle
-from lrlib.widgets.controls import Choice, LogSlider, Slider
-from lrlib.widgets.packing import pack, pack_bytes
-from lrlib.widgets.page_data import tasks_and_data, weight_layout
-from lrlib.widgets.portable import Latest, escape, script_json
-from lrlib.widgets.programs import evaluation_program
-from lrlib.widgets.still import Still
-from lrlib.widgets.theme import stylesheet
+from lrlib.widgets import Answer, Axis, CurveMark, Predict, StepSizeLab, TrainingLab
+from lrlib.widgets.drawing.still import Still
+from lrlib.widgets.drawing.theme import stylesheet
+from lrlib.widgets.hosting.bundling import FOLDER, bundle
+from lrlib.widgets.hosting.controls import Choice, LogSlider, Slider
+from lrlib.widgets.hosting.packing import pack, pack_bytes
+from lrlib.widgets.hosting.portable import Latest, escape, script_json
+from lrlib.widgets.trainer import trained_lab
+from lrlib.widgets.trainer.page_data import tasks_and_data, weight_layout
+from lrlib.widgets.trainer.programs import evaluation_program
 
 NASTY = "</script><b>\u2028 & \"quotes' λ_{max}"
-LABS = [module.name for module in FOLDER.glob("*.js") if "\nexport default" in module.read_text(encoding="utf-8")]
+LABS = [
+    module.relative_to(FOLDER).as_posix()
+    for module in FOLDER.rglob("*.js")
+    if "\nexport default" in module.read_text(encoding="utf-8")
+]
 
 
 def few_digits(examples: int) -> tasks.Task:
@@ -123,7 +128,7 @@ def test_colours_are_those_of_the_book() -> None:
     tokens = style.tokens()
     for colour in (tokens["accent"], tokens["ghost"], *tokens["rates"]):
         assert colour in stylesheet()
-    for path in FOLDER.glob("*.[cj]s*"):
+    for path in FOLDER.rglob("*.[cj]s*"):
         assert not re.search(r"#[0-9a-f]{6}\b", path.read_text(encoding="utf-8")), path.name
 
 
@@ -198,16 +203,16 @@ def test_what_a_page_could_not_hold_is_refused() -> None:
 
 def test_round_rates_are_positions_of_the_slider() -> None:
     rate = LogSlider(name="learning_rate", label="η", value=0.1, minimum=1e-3, maximum=10)
-    widget = rate.widget()
-    positions = [rate.read(10 ** (widget.min + k * widget.step)) for k in range(4 * 73 + 1)]
+    slider = rate.widget().slider
+    positions = [rate.read(10 ** (slider.min + k * slider.step)) for k in range(4 * 73 + 1)]
     assert {d * 10.0**e for e in (-3, -2, -1, 0) for d in (1, 2, 5)} <= {round(p, 12) for p in positions}
 
 
 def test_one_specification_makes_both_kinds_of_control() -> None:
     rate = LogSlider(name="learning_rate", label="η", value=0.1, minimum=1e-3, maximum=10)
     widget = rate.widget()
-    assert isinstance(widget, ipywidgets.FloatLogSlider)
-    assert (widget.min, widget.max, widget.value) == (pytest.approx(-3), pytest.approx(1), 0.1)
+    assert isinstance(widget.slider, ipywidgets.FloatLogSlider)
+    assert (widget.slider.min, widget.slider.max, widget.value) == (pytest.approx(-3), pytest.approx(1), 0.1)
     assert rate.spec()["kind"] == "log"
     assert rate.read(0.123456) == 0.123
     assert isinstance(Slider(name="s", label="s", value=1, minimum=0, maximum=9, step=1).widget(), ipywidgets.IntSlider)
@@ -216,6 +221,28 @@ def test_one_specification_makes_both_kinds_of_control() -> None:
     assert half.read(0.30000000000000004) == 0.3
     pick = Choice(name="c", label="c", value=2, options=[(1, "one"), (2, "two")])
     assert pick.widget().value == 2
+
+
+def test_a_small_rate_is_shown_with_its_exponent_and_a_bad_one_is_refused_in_words() -> None:
+    rate = LogSlider(name="learning_rate", label="η", value=1e-6, minimum=1e-7, maximum=1e-2).widget()
+    assert rate.field.value == "1e-6"
+    for typed, complaint in {
+        "0": "must be above 0",
+        "": "is empty",
+        "-1": "climb the loss",
+        "fast <": "“fast &lt;” is not a number",
+        "nan": "not a number",
+        "inf": "takes rates from 1e-7 to 0.01",
+        "1": "takes rates from 1e-7 to 0.01",
+    }.items():
+        rate.field.value = typed
+        assert complaint in rate.problem.value
+        assert (rate.field.value, rate.value, rate.slider.value) == (typed, 1e-6, 1e-6)
+    rate.field.value = "2,5E-4"
+    assert (rate.problem.value, rate.field.value, rate.value, rate.slider.value) == ("", "2.5e-4", 2.5e-4, 2.5e-4)
+    rate.field.value = "no"
+    rate.slider.value = 1e-5
+    assert (rate.problem.value, rate.field.value, rate.value) == ("", "1e-5", 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -348,7 +375,7 @@ def test_a_recorded_page_shows_the_first_settings() -> None:
 
 def test_a_program_is_described_beside_its_bytes() -> None:
     artifact = export_step(lambda x: (x * 2,), {"x": torch.zeros(1)}, outputs=("y",))
-    from lrlib.widgets.programs import packed
+    from lrlib.widgets.trainer.programs import packed
 
     description = packed(artifact)
     assert zlib.decompress(base64.b64decode(description["wasm"])) == artifact.wasm
@@ -416,6 +443,35 @@ def test_without_scripts_the_curve_unfolds_unless_it_is_part_of_the_question() -
 def test_a_bad_mark_says_what_it_must_be(changes: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         mark(**changes)
+
+
+def test_the_place_of_the_right_answer_tells_nothing_and_is_the_same_in_each_build() -> None:
+    places = []
+    for k in range(60):
+        answers = [Answer(f"answer {i}", "why", right=i == 2) for i in range(3)]
+        question = f"Question {k}?"
+        shown = Predict(question, answers=answers).content["choices"]
+        assert shown == Predict(question, answers=answers[::-1]).content["choices"]
+        assert sorted(choice["text"] for choice in shown) == ["answer 0", "answer 1", "answer 2"]
+        places.append([choice["right"] for choice in shown].index(True))
+    assert min(places.count(place) for place in range(3)) >= 10
+
+
+def test_what_is_not_on_offer_stays_and_a_page_carries_nothing_for_it() -> None:
+    lab = TrainingLab(steps=50, seed=3, offer=["steps"], charts=["loss", "budget"])
+    assert list(lab.controls) == ["learning_rate", "steps", "device"]
+    assert lab.read()["seed"] == 3
+    config = lab.page_config()["training"]
+    assert list(config["programs"]) == [
+        "gradient:Digits, MLP:64",
+        "evaluation:Digits, MLP",
+        "rule:Digits, MLP:Gradient descent",
+    ]
+    assert set(config["schedules"]) == {"Constant"}
+    with pytest.raises(ValueError, match="offer must be one of"):
+        TrainingLab(offer=["colour"])
+    with pytest.raises(ValueError, match="charts must be one of"):
+        TrainingLab(charts=["pie"])
 
 
 def test_a_question_takes_choices_or_a_mark() -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 from benchmarks.labs.browser import browser
 from lrlib.widgets import StepSizeLab, TrainingLab
-from lrlib.widgets.portable import Portable
-from lrlib.widgets.training_lab import STEPS
+from lrlib.widgets.hosting.portable import Portable
+from lrlib.widgets.training_lab.lab import STEPS
 
 PAGE = (
     '<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8"><title>Labs</title>'

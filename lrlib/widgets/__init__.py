@@ -1,11 +1,14 @@
-"""Labs that are alive everywhere: beside a kernel, in a static page, from a file."""
+"""Labs that are alive everywhere: beside a kernel, in a static page, from a file.
+
+``hosting`` holds what a lab is to its host, ``drawing`` what draws, ``trainer`` what trains. Each lab has a folder of
+its own, with its Python, JavaScript and style sheet side by side.
+"""
 
 from lrlib.widgets.adaptive_lab import AdaptiveLab
-from lrlib.widgets.curve_mark import CurveMark
-from lrlib.widgets.predict import Answer, Predict
+from lrlib.widgets.drawing.still import Axis
+from lrlib.widgets.predict import Answer, CurveMark, Predict
 from lrlib.widgets.schedule_lab import ScheduleLab
 from lrlib.widgets.step_size_lab import StepSizeLab
-from lrlib.widgets.still import Axis
 from lrlib.widgets.training_lab import TrainingLab
 
 __all__ = ["AdaptiveLab", "Answer", "Axis", "CurveMark", "Predict", "ScheduleLab", "StepSizeLab", "TrainingLab"]

@@ -9,7 +9,7 @@ import torch
 
 from lrlib import tasks, training
 from lrlib.widgets import AdaptiveLab
-from lrlib.widgets.adaptive_lab import RATES, RULES, SPREAD_AT
+from lrlib.widgets.adaptive_lab.lab import RATES, RULES, SPREAD_AT
 
 STEPS = 40
 CHOICES = {"Wide": tasks.digits_mlp(hidden=[32]), "Narrow": tasks.digits_mlp(hidden=[8])}

@@ -73,3 +73,44 @@ def test_page_without_scripts(name: str, visit: Callable[..., Any]) -> None:
     assert page.locator(".lrlab-still").count() == hosts.count()
     for i in range(hosts.count()):
         assert hosts.nth(i).locator(".lrlab-still").is_visible()
+
+
+@pytest.mark.skipif("chapters/index.html" not in PAGES, reason="NO BOOK: there is no front page")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_front_page_opens_with_a_lab_and_keeps_its_answer(width: int, visit: Any, serve: Any) -> None:
+    origin = serve(BOOK)
+    page = visit(f"{origin}/chapters/index.html", origin=origin, width=width).page
+    article = page.locator("article")
+    first = page.locator(".lrlab-host").first
+    slider, curve, budget = (
+        first.locator(name) for name in ("input[type=range]", "[data-name=loss]", "[data-name=budget]")
+    )
+    screenful = 800 if width > 1000 else 1000
+    for part in (slider, curve, budget):
+        box = part.first.bounding_box()
+        assert box["y"] + box["height"] < screenful
+    assert article.locator("div.cell_input:visible, summary:visible, img:visible").count() == 0  # no code, no figure
+    question = page.locator(".lrlab-predict")
+    assert question.locator("[data-name=curve]").count() == 0
+    assert question.locator(".lrlab-reason").count() == 0
+    question.locator("svg[role=slider]").focus()
+    page.keyboard.press("ArrowRight")
+    question.get_by_role("button").click()
+    assert question.locator("[data-name=curve]").count() == 1
+    assert question.locator(".lrlab-reason").is_visible()
+    weight = page.evaluate(
+        """async () => { const labs = [...document.querySelectorAll('.lrlab-host script')].map((e) => e.textContent);
+        const zipped = new Blob(labs).stream().pipeThrough(new CompressionStream('gzip'));
+        return (await new Response(zipped).arrayBuffer()).byteLength; }"""
+    )
+    assert weight <= 300_000
+
+
+@pytest.mark.skipif("chapters/index.html" not in PAGES, reason="NO BOOK: there is no front page")
+def test_without_scripts_the_front_page_folds_its_answer(visit: Any, serve: Any) -> None:
+    origin = serve(BOOK)
+    page = visit(f"{origin}/chapters/index.html", origin=origin, scripts=False).page
+    fold = page.locator(".lrlab-predict details")
+    assert not fold.locator("svg[role=img]").is_visible()
+    fold.locator("summary").click()
+    assert fold.locator("svg .lrlab-line").count() == 1

@@ -1,5 +1,6 @@
 """The labs in JupyterLab on loopback: ipywidgets' sliders retrain by the kernel, a burst settles on the last."""
 
+import json
 import os
 import socket
 import subprocess
@@ -18,8 +19,12 @@ PATIENCE = 120_000  # ms: the first start of a server and a kernel on a busy mac
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """A JupyterLab with one notebook that holds both labs."""
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A JupyterLab with one notebook that holds both labs; extensions named in a parameter are switched off."""
+    settings = tmp_path / "JUPYTER_CONFIG_DIR" / "labconfig"
+    settings.mkdir(parents=True)
+    disabled = {"disabledExtensions": dict.fromkeys(getattr(request, "param", []), True)}
+    (settings / "page_config.json").write_text(json.dumps(disabled), encoding="utf-8")
     cells = ["from lrlib.widgets import *\nStepSizeLab()", "TrainingLab(steps=50)", "import os; os._exit(1)"]
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(source) for source in cells],
@@ -67,14 +72,16 @@ def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
             page.keyboard.press("ArrowRight")
         page.wait_for_function(
             """([lab, before, readout]) => lab.dataset.settings !== before && lab.dataset.done !== 'false'
-            && JSON.parse(lab.dataset.settings).learning_rate === Number(readout.innerText)""",
+            && JSON.parse(lab.dataset.settings).learning_rate === Number(readout.value)""",
             arg=[
                 lab.locator("[data-settings]").element_handle(),
                 before,
-                lab.locator(".widget-readout").first.element_handle(),
+                lab.locator(".lrlab-rate input[type=text]").first.element_handle(),
             ],
         )
         assert "Trained by the kernel on" in lab.locator(".lrlab-status").inner_text()
+    _keys_stay_in_the_lab(page, step)
+    _a_bad_rate_is_refused_in_words(page, step)
     # a kernel that dies leaves the last curve, and the lab says so
     line = training.locator("[data-name=validation]").get_attribute("d")
     page.keyboard.press("Escape")
@@ -82,3 +89,60 @@ def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
     page.keyboard.press("Shift+Enter")
     training.locator(".lrlab-status", has_text="The kernel is gone").wait_for()
     assert training.locator("[data-name=validation]").get_attribute("d") == line
+
+
+@pytest.mark.parametrize("server", [["@jupyter-widgets/jupyterlab-manager"]], indirect=True)
+def test_a_host_that_cannot_load_the_widgets_front_end_shows_the_page_s_lab(server: str, visit: Any) -> None:
+    watched = visit(f"{server}/lab/tree/labs.ipynb?reset", origin=server, width=1300, wait=False)
+    page = watched.page
+    page.set_default_timeout(PATIENCE)
+    page.locator(".jp-Notebook .jp-Cell").first.click()
+    page.wait_for_function("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
+    page.keyboard.press("Shift+Enter")
+    page.locator(".lrlab-host[data-ready=true]").wait_for()
+    page.locator("input[name=learning_rate-typed]").fill("0.01")
+    page.locator(".lrlab-status", has_text="Trained in this browser. η = 0.01").wait_for()
+
+
+def _keys_stay_in_the_lab(page: Any, lab: Any) -> None:
+    """Arrows, Home and End move the slider; the notebook's shortcuts do nothing; Tab leaves."""
+    cells = page.locator(".jp-Cell").count()
+    sources = page.locator(".jp-Cell .cm-content").all_inner_texts()
+    handle, field = lab.locator(".noUi-handle").first, lab.locator(".lrlab-rate input[type=text]").first
+    handle.focus()
+    place = float(field.input_value())
+    for key in ("a", "b", "d", "d", "x", "v", "m", "z", "0", "0"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(300)  # long enough for what must not happen
+    assert page.locator(".jp-Cell").count() == cells
+    assert page.locator(".jp-Cell .cm-content").all_inner_texts() == sources
+    assert page.locator(".jp-Dialog").count() == 0
+    for key, reached in {"ArrowLeft": f"< {place}", "Home": "=== 1e-4", "End": "=== 10"}.items():
+        page.keyboard.press(key)
+        page.wait_for_function(f"(field) => Number(field.value) {reached}", arg=field.element_handle())
+    assert handle.evaluate("(e) => e === document.activeElement")
+    page.keyboard.press("Tab")
+    assert field.evaluate("(e) => e === document.activeElement")
+    own = lab.locator("svg.lrlab-drag")  # drawn by the lab itself
+    own.focus()
+    for key in ("a", "b", "d", "d"):
+        page.keyboard.press(key)
+    page.keyboard.press("Escape")
+    assert page.locator(".jp-Cell").count() == cells
+
+
+def _a_bad_rate_is_refused_in_words(page: Any, lab: Any) -> None:
+    field = lab.locator(".lrlab-rate input[type=text]").first
+    for typed, complaint in {"0": "above 0", "fast": "is not a number"}.items():
+        field.fill(typed)
+        field.press("Tab")
+        lab.locator(".lrlab-problem [role=alert]", has_text=complaint).wait_for()
+        assert field.input_value() == typed
+    field.fill("2.5e-4")
+    field.press("Tab")
+    lab.locator(".lrlab-problem [role=alert]").wait_for(state="detached")
+    assert field.input_value() == "2.5e-4"
+    page.wait_for_function(
+        "(lab) => JSON.parse(lab.dataset.settings).learning_rate === 2.5e-4",
+        arg=lab.locator("[data-settings]").element_handle(),
+    )

@@ -14,9 +14,10 @@ from lrlib import tasks, training
 from lrlib.models import initial_parameters
 from lrlib.training import descend
 from lrlib.widgets import Answer, Predict, StepSizeLab, TrainingLab
-from lrlib.widgets.step_size_lab import RULES as STEP_RULES
-from lrlib.widgets.step_size_lab import SURFACES, WITH_MOMENTUM
-from lrlib.widgets.training_lab import RULES, SCHEDULES
+from lrlib.widgets.step_size_lab.lab import BY_NAME, SURFACES
+from lrlib.widgets.step_size_lab.lab import RULES as STEP_RULES
+from lrlib.widgets.trainer.choices import in_full
+from lrlib.widgets.training_lab.lab import RULES, SCHEDULES
 
 PAGE = """<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Labs</title>
 <link rel="icon" href="data:,"><meta name="viewport" content="width=device-width"></head>
@@ -236,7 +237,7 @@ def test_descents_equal_pythons(surface: str, show: Any) -> None:
             )
             shown = settled(page, "learning_rate", rate)
             momentum = json.loads(shown["settings"])["momentum"]
-            used = WITH_MOMENTUM[rule.name](momentum=momentum) if rule.name in WITH_MOMENTUM else rule
+            used = BY_NAME[rule.name](momentum=momentum) if rule.name in BY_NAME else rule
             path = descend(SURFACES[surface], learning_rates=[rate], steps=60, rule=used)
             assert_close(float(shown["loss"].replace("Infinity", "inf")), path.loss[0, -1])
 
@@ -296,7 +297,7 @@ def test_earlier_runs_stay_in_grey_until_forgotten(show: Any) -> None:
     [
         ("Digits, MLP", "Gradient descent", "Constant", 64, 0.2, 0),
         ("Digits, MLP", "Adam", "Cosine to 0", 16, 0.01, 3),
-        ("Digits, MLP", "Heavy ball, β = 0.9", "One cycle", 256, 0.05, 1),
+        ("Digits, MLP", "Heavy ball", "One cycle", 256, 0.05, 1),
         ("Digits, MLP", "Gradient descent", "Constant", 64, 8.0, 0),
         ("Digits, CNN", "RMSprop", "Linear to 0", 64, 0.003, 2),
     ],
@@ -307,7 +308,7 @@ def test_training_equals_pythons(
     page = show("training").page
     for name, label in {
         "task": task,
-        "rule": rule,
+        "rule": in_full(rule),
         "schedule": schedule,
         "batch_size": str(batch),
         "steps": "50",
@@ -364,6 +365,22 @@ def test_training_at_all_rates_draws_the_budget_curve(show: Any) -> None:
     final, good = sweep.validation_loss[:, -1], ~sweep.diverged & (sweep.learning_rates < 1)  # above: chaos
     np.testing.assert_allclose(np.array([f for _, f in shown])[good], final[good], rtol=1e-8)
     watched.assert_clean()
+
+
+def test_a_sweep_that_fails_is_told_and_can_be_asked_for_again(show: Any) -> None:
+    page = show("training", before="globalThis.Worker = class { constructor() { throw new Error('none'); } };").page
+    page.evaluate(
+        """() => { const real = WebAssembly.instantiate; window.mend = () => (WebAssembly.instantiate = real);
+        WebAssembly.instantiate = () => Promise.reject(new Error('out of memory')); }"""
+    )
+    button = page.locator(".lrlab-sweep")
+    button.click()
+    page.locator(".lrlab-status", has_text="Could not train in this browser. out of memory").wait_for()
+    assert button.is_enabled()
+    page.evaluate("() => { mend(); }")
+    button.click()
+    page.wait_for_function("!document.querySelector('.lrlab-sweep').disabled")
+    settled(page, "learning_rate", 0.1)
 
 
 def test_a_burst_of_moves_settles_on_the_last(show: Any) -> None:

@@ -1,0 +1,1 @@
+"""What hosts a lab: its controls, its output in a notebook and in a static page, how it travels."""
