@@ -22,7 +22,7 @@ from lrlib.evidence import CLAIMS, Claim, Finding
 from lrlib.evidence.cards import VERDICT_MARKS, card, numbers, picture
 from lrlib.evidence.findings import MIME
 
-UNTESTED = "Not yet tested"
+UNTESTED = "Open"
 log = logging.getLogger(__name__)
 
 
@@ -99,9 +99,7 @@ def overview_html(found: dict[str, list[tuple[str, Finding]]], link) -> str:
     counts = ", ".join(f"{times[verdict]} {verdict}" for verdict in VERDICT_MARKS if times[verdict])
     verdicts = f", with {times.total()} verdicts: {counts}" if counts else ""
     head = "<tr><th>The article says</th><th>Verdict</th><th>The figure that says most</th></tr>"
-    summary = (
-        f"<p>{tested} of {len(found)} claims are tested so far{verdicts}. A claim may be tested on several pages.</p>"
-    )
+    summary = f"<p>{tested} of {len(found)} claims have a verdict so far{verdicts}. Several pages may test one.</p>"
     return f'{summary}<table class="table evidence-overview"><thead>{head}</thead><tbody>{rows}</tbody></table>'
 
 
