@@ -149,7 +149,7 @@ RACE = """
 import os, sys, time
 from pathlib import Path
 import lrlib, lrlib.updates
-path = Path(lrlib.__file__).parent / "updates" / "sgd.py"
+path = Path(lrlib.__file__).parent / "updates" / "gradient_descent.py"
 before, edit = path.stat(), sys.argv[1]
 if edit != "none":
     path.write_text(path.read_text() + "# edited")

@@ -69,7 +69,7 @@ def test_divergence_is_relative_to_the_first_loss(losses, step):
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node; the browser tests compare a page's runs, too")
 def test_the_page_says_the_same_of_divergence():
-    code = (ROOT / "lrlib/widgets/wasm_runner.js").read_text(encoding="utf-8")
+    code = (ROOT / "lrlib/widgets/trainer/wasm_runner.js").read_text(encoding="utf-8")
     twin = re.search(r"function divergedAt\(losses, threshold\) \{.*?\n\}\n", code, re.DOTALL)[0]
     losses = json.dumps([losses for losses, _ in DIVERGENCE])
     script = f"{twin} console.log(JSON.stringify({losses}.map((losses) => divergedAt(losses, 1e3))))"

@@ -9,7 +9,7 @@ import lrlib
 from lrlib import tasks
 from lrlib.models import initial_parameters, mlp
 from lrlib.streams import SEEDS, USES, stream, stream_key
-from lrlib.widgets.page_data import weight_layout
+from lrlib.widgets.trainer.page_data import weight_layout
 
 [SCRIPT] = Path(lrlib.__file__).parent.rglob("random.js")
 LOAD = "async ([source, given]) => { const js = await import('data:text/javascript,' + encodeURIComponent(source));"
