@@ -64,12 +64,18 @@ def findings_shown(notebook: nbformat.NotebookNode) -> list[dict]:
     return [output["data"][MIME] for output in outputs if MIME in output.get("data", {})]
 
 
+def _executed(app: Sphinx, docname: str) -> nbformat.NotebookNode | None:
+    """Return a notebook with its outputs: from the book's execution cache, else as MyST-NB executed it."""
+    if kept := getattr(app, "executed_notebooks", None):
+        return kept.read(Path(app.env.doc2path(docname)))
+    copy = Path(app.env.mystnb_config.output_folder, f"{docname}.ipynb")
+    return nbformat.read(copy, as_version=4) if copy.is_file() else None
+
+
 def _collect(app: Sphinx, doctree: nodes.document) -> None:
     docname = app.env.docname
-    executed = Path(app.env.mystnb_config.output_folder, f"{docname}.ipynb")
-    if not app.env.doc2path(docname).endswith(".ipynb") or not executed.is_file():
+    if not app.env.doc2path(docname).endswith(".ipynb") or (notebook := _executed(app, docname)) is None:
         return
-    notebook = nbformat.read(executed, as_version=4)
     shown, made = findings_shown(notebook), findings_made(notebook)
     if len(shown) != made:
         log.warning(
