@@ -14,6 +14,7 @@ from torch import nn
 
 from lrlib import schedules, tasks, training
 from lrlib.widgets import ScheduleLab
+from lrlib.widgets.drawing.still import Axis, Still
 from lrlib.widgets.schedule_lab.shapes import DECAYS, composed
 from lrlib.widgets.trainer.page_data import weight_layout
 
@@ -182,3 +183,11 @@ def test_the_output_stands_without_scripts_and_says_what_it_shows() -> None:
     assert lab.summary() == (
         "Schedule lab: Step, warm-up 0.1, 2 cycles, floor 0.05, learning rate 0.3, Gradient descent, 20 steps"
     )
+
+
+def test_a_still_of_a_run_that_diverged_has_no_label_at_nan():
+    still = Still(Axis("step", 0, 10), Axis("loss", 0.05, 5, log=True), alt="a run that diverged")
+    still.text(10, float("nan"), "validation")
+    still.text(10, 1.0, "minibatches")
+    assert "nan" not in still.svg()
+    assert "minibatches" in still.svg()

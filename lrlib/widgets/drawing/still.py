@@ -92,7 +92,9 @@ class Still:
         )
 
     def text(self, x: float, y: float, label: str, *, shift: tuple[float, float] = (7, 4)) -> None:
-        """Words beside a point, ``shift`` pixels away."""
+        """Words beside a point, ``shift`` pixels away; none where the point is not finite, as after a divergence."""
+        if not (math.isfinite(x) and math.isfinite(y)):
+            return
         px, py = self._inside(x, y)
         self._over.append(f'<text x="{px + shift[0]:.1f}" y="{py + shift[1]:.1f}">{_label(label)}</text>')
 
