@@ -103,9 +103,9 @@ def overview_html(found: dict[str, list[tuple[str, Finding]]], link) -> str:
     tested = sum(bool(findings) for findings in found.values())
     times = Counter(finding.verdict for findings in found.values() for _, finding in findings)
     counts = ", ".join(f"{times[verdict]} {verdict}" for verdict in VERDICT_MARKS if times[verdict])
-    verdicts = f", with {times.total()} verdicts: {counts}" if counts else ""
+    verdicts = f" (verdicts, one for each page that tests a claim: {counts})" if counts else ""
     head = "<tr><th>The article says</th><th>Verdict</th><th>The figure that says most</th></tr>"
-    summary = f"<p>{tested} of {len(found)} claims have a verdict so far{verdicts}. Several pages may test one.</p>"
+    summary = f"<p>Claims with a verdict so far: {tested} of {len(found)}{verdicts}.</p>"
     return f'{summary}<table class="table evidence-overview"><thead>{head}</thead><tbody>{rows}</tbody></table>'
 
 
