@@ -61,10 +61,10 @@ def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
     page.set_default_timeout(PATIENCE)
     page.locator(".jp-Notebook .jp-Cell").first.click()
     page.wait_for_function("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
-    for _ in range(2):
-        page.keyboard.press("Shift+Enter")
     step, training = (page.locator(".jp-Cell").nth(i) for i in range(2))
-    for lab in (step, training):
+    for lab in (step, training):  # each cell by itself: a key that comes while the page is busy may be lost
+        lab.locator(".cm-content").click()
+        page.keyboard.press("Shift+Enter")
         lab.locator("[data-settings]").wait_for()
         before = lab.locator("[data-settings]").get_attribute("data-settings")
         lab.locator(".noUi-handle").first.focus()
