@@ -97,6 +97,17 @@ def test_unknown_has_no_ends():
     assert "nan" in str(nothing)
 
 
+def test_glue_puts_a_figure_down_and_closes_it(monkeypatch):
+    import matplotlib.pyplot as plt
+
+    put = {}
+    monkeypatch.setattr("myst_nb.glue", lambda name, value, display: put.update({name: (value, display)}))
+    figure = plt.figure()
+    glue("picture", figure)
+    assert put == {"picture": (figure, False)}
+    assert not plt.fignum_exists(figure.number)
+
+
 def test_glue_puts_an_interval_down_in_three_parts_and_shows_nothing(monkeypatch):
     put = {}
     monkeypatch.setattr("myst_nb.glue", lambda name, value, display: put.update({name: (value, display)}))
