@@ -1,8 +1,7 @@
 """Numbers and figures of a page, set down under a name, from where its text takes them."""
 
+import sys
 from typing import Any
-
-from matplotlib.figure import Figure
 
 from lrlib import _check
 from lrlib.evidence.intervals import Interval
@@ -19,11 +18,10 @@ def glue(name: str, value: Any) -> None:
 
     if not isinstance(name, str) or not name:
         _check.fail("name", "a text", name, error=TypeError)
-    if isinstance(value, Figure):
-        import matplotlib.pyplot as plt
-
+    drawing = sys.modules.get("matplotlib.pyplot")  # whoever has a figure has loaded it
+    if drawing is not None and isinstance(value, drawing.Figure):
         put(name, value, display=False)
-        plt.close(value)
+        drawing.close(value)
         return
     if isinstance(value, Interval):
         parts = {name: value.estimate, f"{name}-low": value.low, f"{name}-high": value.high}
