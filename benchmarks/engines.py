@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.jax_environment import Jax, Missing
 from lrlib import tasks, training, updates
-from lrlib.compiler import compile_step
+from lrlib._compiler import compile_step
 from lrlib.models import initial_parameters
 
 STEPS, BATCH, ROUNDS = 300, 64, 5

@@ -1,8 +1,8 @@
 """Find, schedule and diagnose the learning rate.
 
 Rooms, from the ground up (a room imports only rooms below it):
-``streams``, ``schedules``, ``updates``, ``surfaces`` · ``data``, ``models``, ``tasks`` · ``compiler`` · ``training`` ·
-``evidence`` · ``style``, ``plots`` · ``widgets``. Each is loaded when it is first named.
+``streams``, ``schedules``, ``updates``, ``surfaces`` · ``data``, ``models``, ``tasks`` · ``_compiler`` (private) ·
+``training`` · ``evidence`` · ``style``, ``plots`` · ``widgets``. Each is loaded when it is first named.
 """
 
 import time
@@ -10,7 +10,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
-STARTED = time.time()  # before any other source of the package is read; see lrlib.compiler.identity
+STARTED = time.time()  # before any other source of the package is read; see lrlib._compiler.identity
 
 __version__ = "0.1.0"
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lrlib.compiler.build import cache_directory
+from lrlib._compiler.build import cache_directory
 
 # A directory that was named by mistake may hold other things: nothing else is counted or deleted.
 _OURS = re.compile(r"[0-9a-f]{32}\b.*\.(so|dylib|dll|wasm|json)")

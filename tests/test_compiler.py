@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from lrlib import compiler, models, surfaces, updates
-from lrlib.compiler import Program, UnsupportedOperation, api, cache_directory, compile_step, export_step, is_compiled
-from lrlib.compiler import build as building
-from lrlib.compiler.emitter import Kernel
-from lrlib.compiler.expression import Buffer, Leaf
-from lrlib.compiler.identity import identity
-from lrlib.compiler.layout import expand, narrow, permute, reshape
-from lrlib.compiler.lower import lower
-from lrlib.compiler.plan import plan
-from lrlib.compiler.source import source
+from lrlib._compiler import Program, UnsupportedOperation, api, cache_directory, compile_step, export_step, is_compiled
+from lrlib._compiler import build as building
+from lrlib._compiler.emitter import Kernel
+from lrlib._compiler.expression import Buffer, Leaf
+from lrlib._compiler.identity import identity
+from lrlib._compiler.layout import expand, narrow, permute, reshape
+from lrlib._compiler.lower import lower
+from lrlib._compiler.plan import plan
+from lrlib._compiler.source import source
 from lrlib.tasks import losses
 
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
 from lrlib import models, surfaces, tasks, updates
-from lrlib.compiler import lower
-from lrlib.compiler.rules import _ALIASES, OPERATIONS, RULES
-from lrlib.compiler.trace import operation, trace
+from lrlib._compiler import lower
+from lrlib._compiler.rules import _ALIASES, OPERATIONS, RULES
+from lrlib._compiler.trace import operation, trace
 from lrlib.training.compiled import Compilation
 
 LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [

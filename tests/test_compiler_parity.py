@@ -14,8 +14,8 @@ from torch.func import functional_call, grad_and_value
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lrlib import updates
-from lrlib.compiler import Artifact, compile_step, export_step
-from lrlib.compiler.native import NUMPY_TYPES
+from lrlib._compiler import Artifact, compile_step, export_step
+from lrlib._compiler.native import NUMPY_TYPES
 
 STEPS = 200
 Update = Callable[[Tensor, Tensor, list[Tensor], Tensor], tuple[Tensor, list[Tensor]]]

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lrlib.compiler import compile_step
-from lrlib.compiler.rules import _ALIASES, RULES
-from lrlib.compiler.trace import operation, trace
+from lrlib._compiler import compile_step
+from lrlib._compiler.rules import _ALIASES, RULES
+from lrlib._compiler.trace import operation, trace
 
 NAN, INF = float("nan"), float("inf")
 SPECIAL = torch.tensor([NAN, INF, -INF, 0.0, -0.0, 1.0, -1.0, 0.5, 3.0, -2.5, 1e-3, 40.0])

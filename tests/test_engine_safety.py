@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 import lrlib
 from lrlib import surfaces, tasks, training, updates
-from lrlib.compiler import CompilerMissing, UnsupportedOperation, api, compile_step, native
-from lrlib.compiler import build as building
+from lrlib._compiler import CompilerMissing, UnsupportedOperation, api, compile_step, native
+from lrlib._compiler import build as building
 from lrlib.training import run, settings
 from lrlib.training.run import compilation_for
 from lrlib.updates import UpdateRule
@@ -156,7 +156,7 @@ if edit != "none":
     if edit == "kept":  # as a tool does that preserves times
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     time.sleep(0.05)
-from lrlib.compiler import identity
+from lrlib._compiler import identity
 identity._AT_REST = 0.0
 print(identity.sources() is not None)
 """

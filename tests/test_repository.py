@@ -26,7 +26,7 @@ FLOORS = {
     "data": 2,
     "models": 2,
     "tasks": 2,
-    "compiler": 3,
+    "_compiler": 3,
     "training": 4,
     "range_test": 5,
     "diagnostics": 5,

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from lrlib import style, tasks, training, updates
-from lrlib.compiler import export_step
+from lrlib._compiler import export_step
 from lrlib.surfaces import quadratic, rosenbrock
 from lrlib.training import descend
 from lrlib.widgets import Answer, Axis, CurveMark, Predict, StepSizeLab, TrainingLab

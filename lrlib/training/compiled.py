@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map, tree_structure, tree_unflatten
 
-from lrlib.compiler import Program, compile_step, is_compiled
-from lrlib.compiler.identity import identity
+from lrlib._compiler import Program, compile_step, is_compiled
+from lrlib._compiler.identity import identity
 from lrlib.models import initial_parameters
 from lrlib.tasks import Task, augment_batch, training_step
 from lrlib.training.stack import Plan, Stack
@@ -101,7 +101,7 @@ class Compilation:
 def compilation(plan: Plan) -> Compilation:
     """What there is to compile for a plan: made anew each time, since functions may change what they compute.
 
-    What :mod:`lrlib.compiler.identity` can name is traced once on a machine all the same. All else, such as a function
+    What :mod:`lrlib._compiler.identity` can name is traced once on a machine all the same. All else, such as a function
     of a notebook, is traced each time, and only the C compiler is spared where the traced program was met before.
     """
     return Compilation(

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.func import grad
 
 from lrlib import _check
-from lrlib.compiler import Program, compile_step
-from lrlib.compiler.identity import identity
+from lrlib._compiler import Program, compile_step
+from lrlib._compiler.identity import identity
 from lrlib.streams import stream
 from lrlib.surfaces import Surface
 from lrlib.updates import State, UpdateRule, named_tensors, nested_tensors, sgd

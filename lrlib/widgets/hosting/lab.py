@@ -8,7 +8,7 @@ import ipywidgets
 import traitlets
 
 from lrlib import _check
-from lrlib.compiler import UnsupportedOperation
+from lrlib._compiler import UnsupportedOperation
 from lrlib.widgets.hosting.controls import Control
 from lrlib.widgets.hosting.portable import KernelOnly, Latest, Portable, escape
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
-from lrlib.compiler import Artifact, export_step
-from lrlib.compiler.identity import identity
+from lrlib._compiler import Artifact, export_step
+from lrlib._compiler.identity import identity
 from lrlib.models import initial_parameters
 from lrlib.surfaces import Surface
 from lrlib.tasks import Task

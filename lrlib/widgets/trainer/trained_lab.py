@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from lrlib import training
-from lrlib.compiler import UnsupportedOperation
+from lrlib._compiler import UnsupportedOperation
 from lrlib.tasks import Task
 from lrlib.training import Run
 from lrlib.training.compiled import Compilation

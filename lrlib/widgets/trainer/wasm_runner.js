@@ -1,4 +1,4 @@
-// Runs what lrlib.compiler compiled: a gradient (of a surface or a task) and an update rule, taken together step by step.
+// Runs what lrlib._compiler compiled: a gradient (of a surface or a task) and an update rule, taken together step by step.
 import { unpackBytes } from "../hosting/packing.js";
 
 const ELEMENTS = {

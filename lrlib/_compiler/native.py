@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lrlib._check import fail, integer
-from lrlib.compiler.ports import Port
+from lrlib._compiler.ports import Port
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

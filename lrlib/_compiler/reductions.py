@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from lrlib.compiler import layout
-from lrlib.compiler.emitter import Emitter, Meta
-from lrlib.compiler.expression import Expression, Leaf, Scalar, Value, c_type, calls, cast, leaves, literal, render
-from lrlib.compiler.loops import Nest, merge
-from lrlib.compiler.rules import rule
+from lrlib._compiler import layout
+from lrlib._compiler.emitter import Emitter, Meta
+from lrlib._compiler.expression import Expression, Leaf, Scalar, Value, c_type, calls, cast, leaves, literal, render
+from lrlib._compiler.loops import Nest, merge
+from lrlib._compiler.rules import rule
 
 Axes = int | Sequence[int] | None
 ROWS, LANES = 64, 16  # a block of a long sum: 64 terms, or 64 in each of 16 lanes where the terms are adjacent

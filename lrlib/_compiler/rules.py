@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from lrlib.compiler.emitter import Emitter, Meta
+from lrlib._compiler.emitter import Emitter, Meta
 
 Rule = Callable[..., Any]  # (emitter, meta of the result or results, **arguments by the names of the aten schema)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lrlib.compiler.expression import Leaf, c_type
+from lrlib._compiler.expression import Leaf, c_type
 
 
 @dataclass(frozen=True)

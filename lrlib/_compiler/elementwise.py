@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from lrlib.compiler.emitter import Emitter, Meta
-from lrlib.compiler.expression import Call, Leaf, Scalar, Value, c_type, cast
-from lrlib.compiler.rules import rule
+from lrlib._compiler.emitter import Emitter, Meta
+from lrlib._compiler.expression import Call, Leaf, Scalar, Value, c_type, cast
+from lrlib._compiler.rules import rule
 
 Operand = Value | float | int | bool
 

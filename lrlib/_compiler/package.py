@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from lrlib.compiler.ports import Port
+from lrlib._compiler.ports import Port
 
 
 @dataclass(frozen=True)

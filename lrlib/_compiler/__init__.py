@@ -26,12 +26,12 @@ of w once nobody reads w any more, and ``bad`` is the flag for an index out of r
     }
 """
 
-from lrlib.compiler.api import compile_step, export_step, is_compiled
-from lrlib.compiler.build import CompilerMissing, cache_directory
-from lrlib.compiler.lower import UnsupportedOperation
-from lrlib.compiler.native import Program, Result
-from lrlib.compiler.package import Artifact
-from lrlib.compiler.ports import Port
+from lrlib._compiler.api import compile_step, export_step, is_compiled
+from lrlib._compiler.build import CompilerMissing, cache_directory
+from lrlib._compiler.lower import UnsupportedOperation
+from lrlib._compiler.native import Program, Result
+from lrlib._compiler.package import Artifact
+from lrlib._compiler.ports import Port
 
 __all__ = [
     "Artifact",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lrlib.compiler.expression import ITEM_SIZES
+from lrlib._compiler.expression import ITEM_SIZES
 
 ROLES = ("carried", "constant", "per_step", "recorded")
 

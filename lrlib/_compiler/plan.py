@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from lrlib.compiler.emitter import Kernel
-from lrlib.compiler.expression import ITEM_SIZES, Buffer
+from lrlib._compiler.emitter import Kernel
+from lrlib._compiler.expression import ITEM_SIZES, Buffer
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 

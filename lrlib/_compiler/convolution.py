@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lrlib.compiler.emitter import Emitter, Meta
-from lrlib.compiler.expression import Value, c_type
-from lrlib.compiler.reductions import sum_
-from lrlib.compiler.rules import rule
+from lrlib._compiler.emitter import Emitter, Meta
+from lrlib._compiler.expression import Value, c_type
+from lrlib._compiler.reductions import sum_
+from lrlib._compiler.rules import rule
 
 
 def _pair(values: Sequence[int], missing: int) -> tuple[int, int]:

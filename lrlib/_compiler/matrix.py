@@ -1,9 +1,9 @@
 """Matrix products: one kernel takes any strides on both sides."""
 
-from lrlib.compiler import layout
-from lrlib.compiler.emitter import Emitter, Meta
-from lrlib.compiler.expression import Leaf, Value, c_type
-from lrlib.compiler.rules import rule
+from lrlib._compiler import layout
+from lrlib._compiler.emitter import Emitter, Meta
+from lrlib._compiler.expression import Leaf, Value, c_type
+from lrlib._compiler.rules import rule
 
 
 def _product(emitter: Emitter, meta: Meta, a: Value, b: Value) -> Value:

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.fx import Node
 
 from lrlib._check import fail
-from lrlib.compiler import convolution, elementwise, indexing, matrix, reductions, structural  # noqa: F401  their rules
-from lrlib.compiler.emitter import Emitter, Meta
-from lrlib.compiler.expression import Buffer, Leaf, Value, contiguous_strides
-from lrlib.compiler.ports import Port
-from lrlib.compiler.rules import RULES
-from lrlib.compiler.trace import Step, arguments, operation, origin, trace
+from lrlib._compiler import convolution, elementwise, indexing, matrix, reductions, structural  # noqa: F401  their rules
+from lrlib._compiler.emitter import Emitter, Meta
+from lrlib._compiler.expression import Buffer, Leaf, Value, contiguous_strides
+from lrlib._compiler.ports import Port
+from lrlib._compiler.rules import RULES
+from lrlib._compiler.trace import Step, arguments, operation, origin, trace
 
 
 class UnsupportedOperation(NotImplementedError):
@@ -100,7 +100,7 @@ def _emit(emitter: Emitter, node: Node, values: Mapping[Node, Any], whence: Call
         return args[0][args[1]]  # type: ignore[index]
     name = operation(node)
     if name not in RULES:
-        raise UnsupportedOperation(f"{node.target} has no rule in lrlib.compiler; {whence(node.target)}")
+        raise UnsupportedOperation(f"{node.target} has no rule in lrlib._compiler; {whence(node.target)}")
     try:
         return RULES[name](emitter, _metas(node.meta["val"]), **arguments(node, args, kwargs))
     except NotImplementedError as error:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from lrlib.compiler import layout
-from lrlib.compiler.expression import (
+from lrlib._compiler import layout
+from lrlib._compiler.expression import (
     Buffer,
     Call,
     Expression,
@@ -20,7 +20,7 @@ from lrlib.compiler.expression import (
     reindex,
     render,
 )
-from lrlib.compiler.loops import merge
+from lrlib._compiler.loops import merge
 
 
 @dataclass(frozen=True)

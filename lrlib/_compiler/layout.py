@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from lrlib.compiler.expression import Leaf, contiguous_strides
+from lrlib._compiler.expression import Leaf, contiguous_strides
 
 
 def expand(leaf: Leaf, shape: Sequence[int]) -> Leaf:

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from lrlib._check import fail, function
-from lrlib.compiler.build import build, intact, recall, remember
-from lrlib.compiler.identity import sources
-from lrlib.compiler.lower import UnsupportedOperation, lower
-from lrlib.compiler.native import Program
-from lrlib.compiler.package import Artifact
-from lrlib.compiler.ports import Port
-from lrlib.compiler.source import source
-from lrlib.compiler.trace import Step
+from lrlib._compiler.build import build, intact, recall, remember
+from lrlib._compiler.identity import sources
+from lrlib._compiler.lower import UnsupportedOperation, lower
+from lrlib._compiler.native import Program
+from lrlib._compiler.package import Artifact
+from lrlib._compiler.ports import Port
+from lrlib._compiler.source import source
+from lrlib._compiler.trace import Step
 
 
 def compile_step(
@@ -41,7 +41,7 @@ def compile_step(
         per_step: the inputs that come with one value for each step (learning rate, minibatch indices).
         dtype: float32 or float64; what floating-point inputs are converted to, but for 0-dim float64 ones (a step
             counter beside float32 parameters). As they are, if not given.
-        identity: what tells this step from every other whose inputs look the same; see :mod:`lrlib.compiler.identity`.
+        identity: what tells this step from every other whose inputs look the same; see :mod:`lrlib._compiler.identity`.
             A step with an identity is traced once on a machine, not once in each process.
 
     Raises:

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from lrlib.compiler import layout
-from lrlib.compiler.emitter import Emitter, Meta
-from lrlib.compiler.expression import Expression, Leaf, Scalar, Value, linear_index, literal
-from lrlib.compiler.rules import rule
+from lrlib._compiler import layout
+from lrlib._compiler.emitter import Emitter, Meta
+from lrlib._compiler.expression import Expression, Leaf, Scalar, Value, linear_index, literal
+from lrlib._compiler.rules import rule
 
 
 def _names(count: int, letter: str = "i") -> list[str]:

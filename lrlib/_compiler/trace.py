@@ -12,7 +12,7 @@ from torch.fx import Graph, GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from lrlib.compiler.decompositions import decompositions, operation_name
+from lrlib._compiler.decompositions import decompositions, operation_name
 
 Step = Callable[..., tuple[Tensor, ...]]
 

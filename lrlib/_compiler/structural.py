@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from lrlib.compiler import layout
-from lrlib.compiler.emitter import Emitter, Meta
-from lrlib.compiler.expression import Leaf, Scalar, Value, cast, leaves, reindex
-from lrlib.compiler.rules import rule
+from lrlib._compiler import layout
+from lrlib._compiler.emitter import Emitter, Meta
+from lrlib._compiler.expression import Leaf, Scalar, Value, cast, leaves, reindex
+from lrlib._compiler.rules import rule
 
 
 def _view(input: Value, shape: Sequence[int], change: Callable[[Leaf], Leaf]) -> Value:

@@ -6,9 +6,9 @@ from importlib.resources import files
 
 import torch
 
-from lrlib.compiler.expression import Buffer, c_type, literal
-from lrlib.compiler.lower import Lowered
-from lrlib.compiler.plan import Plan, aligned, plan
+from lrlib._compiler.expression import Buffer, c_type, literal
+from lrlib._compiler.lower import Lowered
+from lrlib._compiler.plan import Plan, aligned, plan
 
 _KERNELS_IN_A_PART = 48
 _FLOATING = {torch.float32: 4, torch.float64: 8}
@@ -16,7 +16,7 @@ _FLOATING = {torch.float32: 4, torch.float64: 8}
 
 @cache
 def _text(name: str) -> str:
-    return files("lrlib.compiler").joinpath(name).read_text(encoding="utf-8")
+    return files("lrlib._compiler").joinpath(name).read_text(encoding="utf-8")
 
 
 def source(lowered: Lowered, *, wasm: bool) -> tuple[str, int]:
