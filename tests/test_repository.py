@@ -35,7 +35,8 @@ FLOORS = {
     "style": 6,
     "plots": 6,
     "widgets": 7,
-    "__main__": 8,
+    "checks": 8,
+    "__main__": 9,
 }
 MODULES = sorted((ROOT / "lrlib").rglob("*.py"))
 NOTEBOOKS = sorted(p for p in (ROOT / "chapters").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)

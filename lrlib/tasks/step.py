@@ -49,6 +49,7 @@ def training_step(task: Task, rule: UpdateRule) -> TrainingStep:
     model = initial_parameters(task.model, seed=0)
     shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
     trained, others = task.trained, [name for name in shapes if name not in task.trained]
+    rule = rule.bind(trained, [shapes[name] for name in trained])
 
     def drawn(names: Sequence[str], seed: int, dtype: torch.dtype) -> list[Tensor]:
         fresh = dict(initial_parameters(task.model, seed=seed).named_parameters())
@@ -85,7 +86,7 @@ def training_step(task: Task, rule: UpdateRule) -> TrainingStep:
 
         gradients, loss = grad_and_value(loss_of)(pieces_of(params))
         norm = torch.cat([gradient.reshape(-1) for gradient in gradients]).square().sum().sqrt()
-        params, state = rule.update(params, rows(gradients), state, learning_rate)
+        params, state = rule.step(params, rows(gradients), state, learning_rate, loss=loss.reshape(1))
         return loss.reshape(1), params, state, norm.reshape(1)
 
     def held(seed: int, dtype: torch.dtype) -> list[Tensor]:

@@ -88,6 +88,8 @@ def checked_plan(
     rule = sgd() if rule is None else rule
     if not isinstance(rule, UpdateRule):
         _check.fail("rule", "an UpdateRule", rule, error=TypeError)
+    shapes = dict(model.named_parameters())
+    rule = rule.bind(task.trained, [tuple(shapes[name].shape) for name in task.trained])
     steps = _check.integer("steps", steps, at_least=1)
     _check.choice("unfinished", unfinished, ("warn", "ok", "raise"))
     if schedule is not None:

@@ -63,7 +63,7 @@ class Stack:
         tensors = {name: self._stack([own[name] for own in drawn]) for name in drawn[0]}
         self._held = {name: tensor for name, tensor in tensors.items() if name not in self._names}  # frozen, buffers
         stacked = [tensors[name] for name in self._names]
-        flat = torch.cat([tensor.flatten(1) for tensor in stacked], dim=1)  # (runs, P)
+        flat = torch.cat([tensor.reshape(len(tensor), -1) for tensor in stacked], dim=1)  # (runs, P)
         self._params = [flat] if plan.rule.flattenable else stacked
         self._state = plan.rule.init(self._params)
         self._copies = Copies(task, models[0], seeds=seeds, device=device, dtype=dtype)
@@ -105,7 +105,7 @@ class Stack:
         """(runs, P) what the last update gave each parameter; see :func:`lrlib.updates.effective_rates`."""
         rates = torch.from_numpy(self._rates[:, self.step - 1]).to(self.plan.device, self.plan.dtype)
         parts = effective_rates(self.plan.rule, self._params, self.state, rates)
-        return torch.cat([part.flatten(1) for part in parts], dim=1)
+        return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
 
     def advance(self, steps: int) -> None:
         """Make the next ``steps`` updates, or as many as are left."""
@@ -175,7 +175,7 @@ class Stack:
         losses = self._copies.losses(self._tensors(pieces), self._batch, step=step)
         gradients = torch.autograd.grad(losses.sum(), pieces, allow_unused=True, materialize_grads=True)
         with torch.no_grad():
-            flat = torch.cat([g.flatten(1) for g in gradients], dim=1)
+            flat = torch.cat([g.reshape(len(g), -1) for g in gradients], dim=1)
             norm = torch.linalg.vector_norm(flat, dim=1)  # (runs,): a norm over the whole stack would mix runs
             if plan.clip_norm is not None:
                 scale = (plan.clip_norm / (norm + 1e-6)).clamp(max=1.0)
@@ -183,7 +183,7 @@ class Stack:
                 gradients = tuple(g * scale.view(-1, *[1] * (g.dim() - 1)) for g in gradients)
             grads = [flat] if plan.rule.flattenable else list(gradients)
             before = self._params
-            self._params, self._state = plan.rule.update(before, grads, self._state, rates)
+            self._params, self._state = plan.rule.step(before, grads, self._state, rates, loss=losses.detach())
             if plan.record_updates:
                 self._update_ratio.append(self._ratios(self._pieces(before), self._pieces(self._params)))
         self._loss[step], self._grad_norm[step] = losses.detach(), norm
@@ -193,7 +193,7 @@ class Stack:
         """(runs, tensors): norm of each tensor's update over the norm that the tensor had, NaN where it was 0."""
 
         def norms(pieces: list[Tensor]) -> Tensor:
-            return torch.stack([torch.linalg.vector_norm(p.flatten(1), dim=1) for p in pieces], dim=1)
+            return torch.stack([torch.linalg.vector_norm(p.reshape(len(p), -1), dim=1) for p in pieces], dim=1)
 
         size = norms(before)
         moved = norms([new - old for old, new in zip(before, after, strict=True)])

@@ -60,7 +60,7 @@ def descend(
     rates = torch.from_numpy(_check.reals("learning_rates", learning_rates, above=0))
     steps = _check.integer("steps", steps, at_least=1)
     noise = _check.real("gradient_noise", gradient_noise, at_least=0)
-    rule = sgd() if rule is None else rule
+    rule = (sgd() if rule is None else rule).bind(["point"], [(surface.dimension,)])
     generator = stream("noise", seed)
     first = np.asarray(surface.start if start is None else start, dtype=np.float64)
     shape = (len(rates), surface.dimension)
@@ -101,7 +101,7 @@ def _step(
 ) -> tuple[Tensor, Tensor, State]:
     """The loss where the runs are, then where they go."""
     gradient, loss = grad(lambda x: (surface.function(x).sum(), surface.function(x)), has_aux=True)(points)
-    [points], state = rule.update([points], [gradient + noise], state, rates)
+    [points], state = rule.step([points], [gradient + noise], state, rates, loss=loss)
     return loss, points, state
 
 
@@ -114,7 +114,7 @@ def _eager(
         here = points.detach().requires_grad_()  # torch.autograd, since torch.func takes a second to load
         loss = surface.function(here)
         [gradient] = torch.autograd.grad(loss.sum(), here)
-        [points], state = rule.update([points], [gradient + noise], state, rates)
+        [points], state = rule.step([points], [gradient + noise], state, rates, loss=loss.detach())
         visited.append(points)
         losses.append(loss.detach())
     losses.append(surface.function(points))

@@ -1,5 +1,6 @@
 """A running average of the parameters, kept beside any rule."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -53,13 +54,19 @@ def averaged(rule: UpdateRule, *, decay: float = 0.99) -> UpdateRule:
     return UpdateRule(
         name="averaged",
         init=partial(_init, init=rule.init),
-        update=partial(_update, update=rule.update, decay=decay),
+        update=partial(_update, rule=rule, decay=decay),
         evaluated=_average,
         flattenable=rule.flattenable,
         hyperparameters={"rule": rule, "decay": decay},
         traceable=rule.traceable,
         default_learning_rate=rule.default_learning_rate,
+        needs_loss=rule.needs_loss,
+        for_tensors=None if rule.for_tensors is None else partial(_bound, rule=rule, decay=decay),
     )
+
+
+def _bound(names: Sequence[str], shapes: Sequence[tuple[int, ...]], *, rule: UpdateRule, decay: float) -> UpdateRule:
+    return averaged(rule.bind(names, shapes), decay=decay)
 
 
 def _init(params: list[Tensor], *, init: Any) -> State:
@@ -67,10 +74,17 @@ def _init(params: list[Tensor], *, init: Any) -> State:
 
 
 def _update(
-    params: list[Tensor], grads: list[Tensor], state: State, learning_rate: Tensor, *, update: Any, decay: float
+    params: list[Tensor],
+    grads: list[Tensor],
+    state: State,
+    learning_rate: Tensor,
+    *,
+    rule: UpdateRule,
+    decay: float,
+    loss: Any = None,
 ) -> tuple[list[Tensor], State]:
     inner = {key: value for key, value in state.items() if key not in ("average", "averaged_steps")}
-    params, inner = update(params, grads, inner, learning_rate)
+    params, inner = rule.step(params, grads, inner, learning_rate, loss=loss)
     steps = state["averaged_steps"]
     old = torch.where(steps > 0, torch.full_like(steps, decay), 0.0)  # the first update starts the average
     # Not a + (1 - α)(θ - a), which stays NaN for ever where a was infinite: the start of the average forgets it all.

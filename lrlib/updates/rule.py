@@ -1,7 +1,7 @@
 """What an update rule is: a pair of pure functions over a stack of runs."""
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from types import MappingProxyType
@@ -22,6 +22,8 @@ class UpdateRule:
     ``init(params) -> state`` and ``update(params, grads, state, learning_rate) -> (params, state)`` are pure: they
     return new tensors and leave their inputs as they were. ``params`` and ``grads`` are lists of tensors of shape
     (runs, ...); ``learning_rate`` has shape (runs,) and the parameters' dtype. No run ever sees another's numbers.
+    Whoever trains calls ``step``, which gives ``update`` the loss, too, if it needs it.
+    :func:`lrlib.updates.check_rule` tries all of this out on a rule of one's own.
 
     Two rules are equal if they compute the same: the same functions, given the same values (of ``functools.partial``),
     under the same name. A function that was defined anew is another one, even if it has the old one's name.
@@ -36,6 +38,10 @@ class UpdateRule:
         default_learning_rate: the rate that ``torch.optim`` would use if none was given.
         evaluated: ``evaluated(params, state)``, the parameters to evaluate and to keep, for a rule that takes its
             gradients elsewhere; ``None`` for all others.
+        needs_loss: whether ``update`` takes a keyword ``loss``, (runs,): the losses that ``grads`` are gradients of.
+        for_tensors: ``for_tensors(names, shapes)``, the rule for tensors of these names and shapes (without the axis
+            of runs), for a rule that treats them differently, such as :func:`lrlib.updates.partition`; ``None`` for
+            all others. Whoever trains calls ``bind``.
 
     >>> import torch
     >>> from lrlib.updates import sgd
@@ -49,15 +55,31 @@ class UpdateRule:
 
     name: str
     init: Callable[[list[Tensor]], State]
-    update: Callable[[list[Tensor], list[Tensor], State, Tensor], tuple[list[Tensor], State]]
+    update: Callable[..., tuple[list[Tensor], State]]
     flattenable: bool
     hyperparameters: Mapping[str, Any]
     traceable: bool
     default_learning_rate: float
     evaluated: Callable[[list[Tensor], State], list[Tensor]] | None = None
+    needs_loss: bool = False
+    for_tensors: "Callable[[Sequence[str], Sequence[tuple[int, ...]]], UpdateRule] | None" = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hyperparameters", MappingProxyType(dict(self.hyperparameters)))
+
+    def step(
+        self, params: list[Tensor], grads: list[Tensor], state: State, learning_rate: Tensor, *, loss: Tensor
+    ) -> tuple[list[Tensor], State]:
+        """``update``, given the losses (runs,) if it needs them."""
+        if self.needs_loss:
+            return self.update(params, grads, state, learning_rate, loss=loss)
+        return self.update(params, grads, state, learning_rate)
+
+    def bind(self, names: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> "UpdateRule":
+        """The rule for these tensors: itself, unless it treats them differently."""
+        if self.for_tensors is None:
+            return self
+        return self.for_tensors(tuple(names), tuple(tuple(shape) for shape in shapes))
 
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(f'{key}={value!r}' for key, value in self.hyperparameters.items())})"
@@ -72,16 +94,8 @@ class UpdateRule:
         return hash((self.name, *(f.func if isinstance(f, partial) else f for f in functions)))
 
     def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy does not pickle
-        return UpdateRule, (
-            self.name,
-            self.init,
-            self.update,
-            self.flattenable,
-            dict(self.hyperparameters),
-            self.traceable,
-            self.default_learning_rate,
-            self.evaluated,
-        )
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return UpdateRule, tuple((parts | {"hyperparameters": dict(self.hyperparameters)}).values())
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -106,6 +120,16 @@ def check_params(params: list[Tensor]) -> None:
         fail("params", need, params, error=TypeError)
     if not params or not all(p.is_floating_point() and p.dim() > 0 and len(p) == len(params[0]) for p in params):
         fail("params", need, [(str(p.dtype), tuple(p.shape)) for p in params])
+
+
+def each_run(params: list[Tensor], value: float = 0.0) -> Tensor:
+    """(runs,) of one number, beside the parameters."""
+    return torch.full_like(params[0].reshape(len(params[0]), -1)[:, 0], value)
+
+
+def dot(a: list[Tensor], b: list[Tensor]) -> Tensor:
+    """(runs,) the inner product of all that a run has in ``a`` with all that it has in ``b``."""
+    return torch.stack([(x * y).reshape(len(x), -1).sum(dim=1) for x, y in zip(a, b, strict=True)]).sum(dim=0)
 
 
 def zeros(params: list[Tensor]) -> list[Tensor]:

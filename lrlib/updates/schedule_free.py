@@ -7,7 +7,17 @@ from torch import Tensor
 
 from lrlib import _check
 from lrlib.updates.adam_family import check_betas
-from lrlib.updates.rule import State, UpdateRule, check_params, check_rates, per_run, power, scalar, zeros
+from lrlib.updates.rule import (
+    State,
+    UpdateRule,
+    check_params,
+    check_rates,
+    each_run,
+    per_run,
+    power,
+    scalar,
+    zeros,
+)
 
 
 def schedule_free_sgd(*, momentum: float = 0.9, weight_decay: float = 0.0) -> UpdateRule:
@@ -100,8 +110,7 @@ def schedule_free_adamw(
 
 def _init(params: list[Tensor]) -> State:
     check_params(params)
-    each_run = torch.zeros_like(params[0].reshape(len(params[0]), -1)[:, 0])  # (runs,)
-    return {"z": [p.clone() for p in params], "largest_rate": each_run, "weight_sum": each_run.clone()}
+    return {"z": [p.clone() for p in params], "largest_rate": each_run(params), "weight_sum": each_run(params)}
 
 
 def _init_adamw(params: list[Tensor]) -> State:

@@ -143,7 +143,7 @@ class StepSizeLab(Lab):
         points, losses = self._descend(rates, settings)
         makers = {f"surface:{label}": partial(surface_program, s) for label, s in self._surfaces.items()}
         makers |= {
-            f"rule:{name}": partial(rule_program, rule, sizes=[2], adjustable=name in BY_NAME)
+            f"rule:{name}": partial(rule_program, rule, tensors={"point": (2,)}, adjustable=name in BY_NAME)
             for name, rule in self._rules.items()
         }
         return {

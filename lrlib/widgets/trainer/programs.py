@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,14 +16,16 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
+from lrlib import _check
 from lrlib._compiler import Artifact, export_step
 from lrlib._compiler.identity import identity
 from lrlib.models import initial_parameters
 from lrlib.surfaces import Surface
 from lrlib.tasks import Task
-from lrlib.updates import State, UpdateRule, effective_rates
+from lrlib.updates import UpdateRule, effective_rates, named_tensors, nested_tensors
 from lrlib.widgets.hosting.packing import pack_bytes
 
+Shape = tuple[int, ...]
 _DRAWING = threading.Lock()  # torch's random numbers are one stream for all threads
 
 
@@ -76,34 +79,54 @@ def evaluation_program(task: Task, *, examples: int) -> Artifact:
 
 
 def rule_program(
-    rule: UpdateRule, *, sizes: Sequence[int], adjustable: bool = False, effective: bool = False
+    rule: UpdateRule, *, tensors: Mapping[str, Shape], adjustable: bool = False, effective: bool = False
 ) -> Artifact:
-    """``params``, ``gradient`` (1, P), ``learning_rate``, and ``momentum`` if it is ``adjustable`` -> new ``params``.
+    """``params``, ``gradient`` (1, P), ``learning_rate`` and what else the rule needs -> new ``params``.
 
-    Records ``update_ratio`` (tensors,): of each tensor, ``sizes`` long, the update's norm over the norm it had; and
-    ``effective_rate`` (1, P), see :func:`lrlib.updates.effective_rates`, if that is wanted.
-    The rule's state travels under the names ``state:…``; it starts at zero.
+    That is ``loss`` (1,) for a rule that takes it, and ``momentum`` (1,) if it is ``adjustable``. ``tensors`` are the
+    names and shapes of which the P numbers are made. Records ``update_ratio`` (tensors,): of each tensor, the update's
+    norm over the norm it had; and ``effective_rate`` (1, P), see :func:`lrlib.updates.effective_rates`, if that is
+    wanted. The rule's state travels under the names ``state:…``; the page starts it at zero.
+
+    Raises:
+        ValueError: for a rule whose state does not start at zero, such as Schedule-Free's.
     """
+    rule = rule.bind(list(tensors), list(tensors.values()))
+    shapes = list(tensors.values())
+    sizes = [math.prod(shape) for shape in shapes]
     row = torch.zeros(1, sum(sizes))
-    names, initial = _flat_state(rule.init([row]))
+
+    def given_to_rule(flat: Tensor) -> list[Tensor]:
+        if rule.flattenable:
+            return [flat]
+        return [part.view(1, *shape) for part, shape in zip(_pieces(flat, sizes), shapes, strict=True)]
+
+    initial = rule.init(given_to_rule(torch.ones_like(row)))
+    if any(bool(tensor.any()) for tensor in named_tensors(initial).values()):
+        _check.fail("rule", "one whose state starts at zero, which is what a page can start", rule)
+    ports = {f"state:{name.removesuffix('[0]')}": tensor for name, tensor in named_tensors(initial).items()}
+    extra = {"loss": torch.zeros(1)} if rule.needs_loss else {}
     momentum = {"momentum": torch.zeros(1)} if adjustable else {}
 
     def step(params: Tensor, gradient: Tensor, learning_rate: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        state = _nested_state(names, rest[len(momentum) :])
-        with _momentum_from(rule, rest[0]) if momentum else contextlib.nullcontext(rule) as traced:
-            [new], changed = traced.update([params], [gradient], state, learning_rate)
+        loss = rest[0] if extra else learning_rate
+        tail = rest[len(extra) + len(momentum) :]
+        state = nested_tensors(dict(zip(named_tensors(initial), tail, strict=True)), initial)
+        with _momentum_from(rule, rest[len(extra)]) if momentum else contextlib.nullcontext(rule) as traced:
+            here, slope = given_to_rule(params), given_to_rule(gradient)
+            found, changed = traced.step(here, slope, state, learning_rate, loss=loss)
+        new = torch.cat([tensor.reshape(1, -1) for tensor in found], dim=1)
         ratios = [
             torch.linalg.vector_norm(after - before) / torch.linalg.vector_norm(before)
             for before, after in zip(_pieces(params, sizes), _pieces(new, sizes), strict=True)
         ]
-        found = effective_rates(rule, [params], changed, learning_rate) if effective else []
-        return (torch.stack(ratios), *found, new, *_flat_state(changed)[1])
+        rates = effective_rates(rule, [params], changed, learning_rate) if effective else []
+        return (torch.stack(ratios), *rates, new, *named_tensors(changed).values())
 
-    inputs = {"params": row, "gradient": row, "learning_rate": torch.zeros(1), **momentum}
-    ports = list(map(_port, names))
-    given = {**inputs, **dict(zip(ports, initial, strict=True))}
+    inputs = {"params": row, "gradient": row, "learning_rate": torch.zeros(1), **extra, **momentum}
     outputs = ("update_ratio", *(["effective_rate"] if effective else []), "params", *ports)
-    return export_step(step, given, outputs=outputs, identity=identity("rule", rule, sizes, adjustable, effective))
+    told = identity("rule", rule, list(tensors), shapes, adjustable, effective)
+    return export_step(step, {**inputs, **ports}, outputs=outputs, identity=told)
 
 
 def training_programs(
@@ -112,12 +135,12 @@ def training_programs(
     """All that ``trainer.js`` needs to train these tasks by these rules, packed, under the names that it asks for."""
     makers: dict[str, Callable[[], Artifact]] = {}
     for label, task in tasks.items():
-        sizes = tensor_sizes(task)
+        tensors = model_tensors(task)
         for batch_size in batch_sizes:
             makers[f"gradient:{label}:{batch_size}"] = partial(gradient_program, task, batch_size=batch_size)
         makers[f"evaluation:{label}"] = partial(evaluation_program, task, examples=len(task.validation[0]))
         for name, rule in rules.items():
-            makers[f"rule:{label}:{name}"] = partial(rule_program, rule, sizes=sizes, effective=effective)
+            makers[f"rule:{label}:{name}"] = partial(rule_program, rule, tensors=tensors, effective=effective)
     return compiled(makers)
 
 
@@ -127,9 +150,11 @@ def compiled(makers: Mapping[str, Callable[[], Artifact]]) -> dict[str, dict[str
         return dict(zip(makers, pool.map(lambda make: packed(make()), makers.values()), strict=True))
 
 
-def tensor_sizes(task: Task) -> list[int]:
-    """How many numbers each of the model's parameters holds, in order."""
-    return _model(task)[1]
+def model_tensors(task: Task) -> dict[str, Shape]:
+    """The names and shapes of the model's parameters, in order."""
+    with _DRAWING:
+        model = initial_parameters(task.model, seed=0)
+    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
 
 
 def _model(task: Task) -> tuple[Callable[[list[Tensor], Tensor], Tensor], list[int]]:
@@ -185,17 +210,3 @@ def _momentum_from(rule: UpdateRule, momentum: Tensor) -> Iterator[UpdateRule]:
     number.tensor = momentum
     with _AlphaFromTensor():
         yield dataclasses.replace(rule, update=partial(update.func, **{**update.keywords, "momentum": number}))
-
-
-def _flat_state(state: State) -> tuple[list[tuple[str, bool]], list[Tensor]]:
-    """Names (each with whether it is a list of one tensor) and tensors of a rule's state over one flat parameter."""
-    names = [(name, isinstance(value, list)) for name, value in state.items()]
-    return names, [value[0] if isinstance(value, list) else value for value in state.values()]
-
-
-def _nested_state(names: Sequence[tuple[str, bool]], tensors: Sequence[Tensor]) -> State:
-    return {name: [tensor] if listed else tensor for (name, listed), tensor in zip(names, tensors, strict=True)}
-
-
-def _port(name: tuple[str, bool]) -> str:
-    return f"state:{name[0]}"

@@ -59,6 +59,7 @@ export function makeDescent(gradient, rule, { params, momentum }) {
     move(rate) {
       to.gradient.set(from.gradient);
       to.learning_rate[0] = rate;
+      if (to.loss) to.loss[0] = from.loss[0];
       rule.run();
     },
   };
