@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from lrlib import updates
 from lrlib._compiler import Artifact, compile_step, export_step
 from lrlib._compiler.native import NUMPY_TYPES
 
@@ -246,37 +245,3 @@ def test_a_quadratic_diverges_at_the_same_step(rate: float) -> None:
     assert end is not None
     assert diverged_at(losses) == end
     np.testing.assert_allclose(losses[:end], wanted[:end], rtol=1e-9)
-
-
-RULES = {
-    "sgd": updates.sgd(),
-    "sgd_full": updates.sgd(momentum=0.9, dampening=0.1, weight_decay=0.01),
-    "nesterov": updates.nesterov(),
-    "adagrad": updates.adagrad(lr_decay=0.01),
-    "rmsprop": updates.rmsprop(momentum=0.5, centered=True),
-    "adadelta": updates.adadelta(),
-    "adam": updates.adam(weight_decay=0.01),
-    "amsgrad": updates.amsgrad(),
-    "nadam": updates.nadam(decoupled_weight_decay=True, weight_decay=0.01),
-    "radam": updates.radam(),
-    "adamw": updates.adamw(),
-    "lion": updates.lion(),
-}
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_every_update_rule_compiles_to_what_torch_does(name: str) -> None:
-    rule = RULES[name]
-    params, gradient = problem("mlp")
-    start = rule.init([params])
-    flat, tree = torch.utils._pytree.tree_flatten(start)
-    state = {f"state{i}": tensor for i, tensor in enumerate(flat)}
-
-    def step(params: Tensor, rate: Tensor, x: Tensor, y: Tensor, batch: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        g, loss = gradient(params, x[batch], y[batch])
-        [params], fresh = rule.update([params], [g], torch.utils._pytree.tree_unflatten(list(state), tree), rate)
-        return loss.reshape(1), g.norm().reshape(1), params, *torch.utils._pytree.tree_leaves(fresh)
-
-    run = _run(step, params, "mlp", state)
-    rate = 1e-4 if name == "lion" else rule.default_learning_rate if name == "adadelta" else 1e-3
-    assert_same_run(natively(run)(rate), reference(run, rate))
