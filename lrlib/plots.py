@@ -247,7 +247,7 @@ def plot_intervals(
     return ax
 
 
-def mark_limit(limit: float, *, ax: Axes, label: str = "2/λ_max") -> Axes:
+def mark_limit(limit: float, *, ax: Axes, label: str = r"$2/\lambda_{\max}$") -> Axes:
     """The stability limit as the book always draws it: a dashed vertical line with its label on it."""
     ax.axvline(limit, color=style.ACCENT, linestyle=(0, (4, 2)), linewidth=1.2)
     ax.annotate(label, (limit, 1), xycoords=("data", "axes fraction"), xytext=(-5, -4), textcoords="offset points",

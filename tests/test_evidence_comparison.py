@@ -154,6 +154,25 @@ def test_a_task_may_depend_on_the_seed():
     assert result["plain"].values("train_loss").shape == (2,)
 
 
+def test_a_seeds_task_is_made_once_for_all_arms_and_a_fixed_rate_is_not_called_chosen():
+    made = []
+
+    def task(seed):
+        made.append(seed)
+        return tasks.noisy_quadratic([1.0, 4.0], noise=0.1, seed=seed)
+
+    arms = {"one": arm(0.1, tuned=False), "two": arm(0.2, tuned=False)}
+    settings = {"steps": 5, "batch_size": None, "engine": "torch", "dtype": torch.float64}
+    fixed = compare(task, arms, tuning_seeds=[0, 1], confirmation_seeds=[2, 3, 4], **settings)
+    assert sorted(made) == [2, 3, 4]
+    assert "chosen" not in fixed.protocol
+    assert "not tuned" in fixed.protocol
+    arms["three"] = arm(0.1)
+    mixed = compare(task, arms, tuning_seeds=[0, 1], confirmation_seeds=[2, 3, 4], **settings)
+    assert sorted(made) == [0, 1, 2, 2, 3, 3, 4, 4]
+    assert mixed.protocol.startswith("Each rate was chosen on seeds 0, 1")
+
+
 def test_arms_may_differ_in_steps_and_batch():
     arms = {"small": arm(0.2, steps=40, batch_size=16), "large": arm(0.2, steps=10, batch_size=64)}
     bowl = tasks.noisy_quadratic([1.0, 4.0], noise=0.1)

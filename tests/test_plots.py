@@ -83,7 +83,7 @@ def test_the_limit_is_marked_and_labelled():
     _, ax = plt.subplots()
     plots.mark_limit(0.5, ax=ax)
     assert ax.lines[0].get_xdata()[0] == 0.5
-    assert ax.texts[0].get_text() == "2/λ_max"
+    assert ax.texts[0].get_text() == r"$2/\lambda_{\max}$"
 
 
 def test_colour_means_rate():

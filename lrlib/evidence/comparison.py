@@ -9,7 +9,7 @@ import numpy as np
 from lrlib import _check
 from lrlib.evidence import intervals
 from lrlib.evidence.intervals import Interval
-from lrlib.evidence.measures import Measure, TaskOrMaker, check_task, losses_of, measured, trained, words
+from lrlib.evidence.measures import Measure, TaskOrMaker, checked_task, losses_of, measured, trained, words
 from lrlib.evidence.search import as_grid, score, search
 from lrlib.evidence.table import Table
 from lrlib.training import Sweep
@@ -196,7 +196,7 @@ def compare(
     >>> result
     Comparison(plain at 0.141, momentum at 0.1; validation loss on 3 seeds)
     """
-    check_task(task)
+    task = checked_task(task)
     tuning, fresh = (_check.integers(name, value, at_least=0) for name, value in
                      (("tuning_seeds", tuning_seeds), ("confirmation_seeds", confirmation_seeds)))  # fmt: skip
     if set(tuning) & set(fresh) or len(set(fresh)) < max(len(fresh), 2):
@@ -245,11 +245,13 @@ def _protocol(
     shared: dict[str, Any],
 ) -> str:
     drawn = "; split and labels drawn by the seed, too" if callable(task) else ""
-    text = (
-        f"Each rate was chosen on seeds {_span(tuning)} by the least geometric mean of the {words(by)} (a diverged run "
-        f"counts as infinite), on a geometric grid of its own that was extended until the best rate lay inside. The "
-        f"numbers are the {words(measure)} on seeds {_span(fresh)}, at that rate alone{drawn}."
-    )
+    text = ""
+    if any(one.tuned for one in arms.values()):
+        text = (
+            f"Each rate was chosen on seeds {_span(tuning)} by the least geometric mean of the {words(by)} (a diverged "
+            "run counts as infinite), on a geometric grid of its own that was extended until the best rate lay inside. "
+        )
+    text += f"The numbers are the {words(measure)} on seeds {_span(fresh)}, at one rate an arm{drawn}."
     for name, arm_ in tried.items():
         settings = {**shared, **arms[name].settings, **arm_.choice}
         if not arms[name].tuned:

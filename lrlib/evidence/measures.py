@@ -1,6 +1,7 @@
 """One number a run, lower is better: what a comparison reports and what a rate is chosen by."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,10 @@ def losses_of(
     return losses
 
 
-def check_task(task: object) -> None:
-    """Refuse what is neither a task nor a function of the seed that makes one."""
-    if not isinstance(task, Task) and not callable(task):
+def checked_task(task: TaskOrMaker) -> TaskOrMaker:
+    """A task; or the function that makes one of a seed, which is now asked once a seed, for all arms and rates."""
+    if isinstance(task, Task):
+        return task
+    if not callable(task):
         _check.fail("task", "a Task, or a function seed -> Task", task, error=TypeError)
+    return lru_cache(maxsize=64)(task)

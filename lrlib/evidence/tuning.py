@@ -8,7 +8,7 @@ import numpy as np
 
 from lrlib import _check
 from lrlib.evidence.intervals import Interval, _student
-from lrlib.evidence.measures import Measure, TaskOrMaker, check_task, losses_of
+from lrlib.evidence.measures import Measure, TaskOrMaker, checked_task, losses_of
 from lrlib.evidence.search import as_grid, refine, score, search
 
 
@@ -79,7 +79,7 @@ def tune(
     >>> print(f"{found.best:.2f}")  # theory: 2/(1 + 4)
     0.40 [0.38, 0.42]
     """
-    check_task(task)
+    task = checked_task(task)
     seeds = _check.integers("seeds", seeds, at_least=0)
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         _check.fail("seeds", "two or more, all distinct", seeds)
