@@ -39,7 +39,8 @@ class Compilation:
         batch = tree_map(lambda tensor: tensor[:batch_size], task.train[0]) if streamed else task.train[0]
         inputs, targets = named_leaves("inputs", batch), named_leaves("targets", task.train[1])
         trees = [tree_structure(part) for part in task.train]
-        sizes = [dict(initial_parameters(task.model, seed=0).named_parameters())[name].numel() for name in task.trained]
+        drawn = dict(initial_parameters(task.model, seed=0).named_parameters())
+        sizes = [drawn[name].numel() for name in task.trained]
 
         def step(*tensors: Tensor) -> tuple[Tensor, ...]:
             given = iter(tensors)
