@@ -149,6 +149,8 @@ def test_a_task_may_depend_on_the_seed():
     result = compare(maker, arms, tuning_seeds=[0, 1], confirmation_seeds=[7, 8], **(QUIET | {"batch_size": 32}))
     assert set(seen) == {0, 1, 7, 8}
     assert len(result["plain"].sweeps) == 2
+    assert "plain" in result
+    assert "none" not in result
     assert "split and labels drawn by the seed" in result.protocol
     assert "rate fixed at 0.15, not tuned" in result.protocol
     assert result["plain"].values("train_loss").shape == (2,)

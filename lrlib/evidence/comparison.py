@@ -99,6 +99,9 @@ class Comparison(Mapping[Name, Tried]):
             _check.fail("arm", "one of " + ", ".join(map(repr, self.arms)), name)
         return self.arms[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.arms
+
     def __iter__(self) -> Any:
         return iter(self.arms)
 
