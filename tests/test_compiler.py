@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lrlib import compiler, models, surfaces, updates
+from lrlib import _compiler, models, surfaces, updates
 from lrlib._compiler import Program, UnsupportedOperation, api, cache_directory, compile_step, export_step, is_compiled
 from lrlib._compiler import build as building
 from lrlib._compiler.emitter import Kernel
@@ -381,7 +381,7 @@ def test_the_sample_in_the_docstring_is_what_comes_out() -> None:
 
     example = {"w": torch.zeros(3, 4), "rate": torch.tensor(0.1), "x": torch.zeros(3, 3)}
     text, _ = source(lower(step, example, ("w",), ("rate",)), wasm=False)
-    documented = (compiler.__doc__ or "").split("::\n\n")[1]
+    documented = (_compiler.__doc__ or "").split("::\n\n")[1]
     sample = re.sub(r"//.*", "", documented).split()
     start = text.index("KERNEL void part0")
     assert text[start:].split()[: len(sample)] == sample
