@@ -64,7 +64,7 @@ def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
     page.wait_for_function("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
     step, training = (page.locator(".jp-Cell").nth(i) for i in range(2))
     for lab in (step, training):
-        _run(page, lab)
+        _run(page, lab, "[data-settings]")
         before = lab.locator("[data-settings]").get_attribute("data-settings")
         lab.locator(".noUi-handle").first.focus()
         for _ in range(8):
@@ -97,20 +97,19 @@ def test_a_host_that_cannot_load_the_widgets_front_end_shows_the_page_s_lab(serv
     page.set_default_timeout(PATIENCE)
     page.locator(".jp-Notebook .jp-Cell").first.click()
     page.wait_for_function("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
-    page.keyboard.press("Shift+Enter")
-    page.locator(".lrlab-host[data-ready=true]").wait_for()
+    _run(page, page.locator(".jp-Cell").first, ".lrlab-host[data-ready=true]")
     page.locator("input[name=learning_rate-typed]").fill("0.01")
     page.locator(".lrlab-status", has_text="Trained in this browser. η = 0.01").wait_for()
 
 
-def _run(page: Any, cell: Any) -> None:
-    """Run a cell until its lab is there: JupyterLab, while it loads, may lose a key or a widget's first view."""
+def _run(page: Any, cell: Any, lab: str) -> None:
+    """Run a cell until its lab, told by a selector, is there: JupyterLab, while it loads, may lose a key or a widget's first view."""
     seen = []
     for _ in range(4):
         cell.locator(".cm-content").click()
         page.keyboard.press("Shift+Enter")
         try:
-            cell.locator("[data-settings]").wait_for(timeout=PATIENCE / 3)
+            cell.locator(lab).wait_for(timeout=PATIENCE / 3)
             return
         except TimeoutError:
             seen.append(cell.inner_text())
