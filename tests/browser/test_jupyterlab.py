@@ -103,7 +103,7 @@ def test_a_host_that_cannot_load_the_widgets_front_end_shows_the_page_s_lab(serv
 
 
 def _run(page: Any, cell: Any, lab: str) -> None:
-    """Run a cell until its lab, told by a selector, is there: JupyterLab, while it loads, may lose a key or a widget's first view."""
+    """Run a cell until its lab is there: JupyterLab, while it loads, may lose a key or a widget's first view."""
     seen = []
     for _ in range(4):
         cell.locator(".cm-content").click()
