@@ -1,6 +1,5 @@
 """The public checks of a rule's and a schedule's contract: all of this package keep it, mutants do not."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -230,4 +229,3 @@ def test_a_formula_that_cannot_be_stored_is_told() -> None:
 def test_a_rate_that_a_rule_does_not_follow_is_no_part_of_the_contract() -> None:
     frozen = rule(lambda params, grads, state, rate: (params, state))
     assert check_rule(replace(frozen, traceable=False))["keeps every run to itself"] == "kept"
-    assert math.isfinite(frozen.default_learning_rate)

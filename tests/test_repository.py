@@ -85,6 +85,15 @@ def test_a_notebook_keeps_no_stray_outputs(path: Path) -> None:
             assert kept or not cell.outputs, f"cell {number} has outputs and is not tagged keep_output"
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=relative)
+def test_a_figure_has_a_caption_and_a_text_in_its_place(path: Path) -> None:
+    for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
+        settings = cell.metadata.get("mystnb", {})
+        if "figure" in settings:
+            assert settings["figure"].get("caption"), f"cell {number} has no caption"
+            assert settings.get("image", {}).get("alt"), f"cell {number} has no text in place of its figure"
+
+
 def toc_files() -> list[str]:
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 
