@@ -11,6 +11,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from lrlib import _check
+from lrlib.checks.promises import broken, tried
 from lrlib.checks.trial import RATES, Shapes, descend, flat, problem, slope, trial_task
 from lrlib.training import sweep
 from lrlib.updates import State, UpdateRule
@@ -45,15 +46,7 @@ def check_rule(rule: UpdateRule, *, tensors: Shapes | None = None) -> dict[str, 
         _check.fail("rule", "an UpdateRule", rule, error=TypeError)
     tensors = dict(TENSORS if tensors is None else tensors)
     rule = rule.bind(list(tensors), list(tensors.values()))
-    found = {}
-    for name, promise in PROMISES.items():
-        why = promise(rule, tensors)
-        found[name] = "kept" if why is None else f"not tried: {why}"
-    return found
-
-
-def _broken(rule: UpdateRule, need: str, was: str) -> None:
-    raise ValueError(f"rule must be one that {need}, but got {rule!r}: {was}")
+    return tried(PROMISES, rule, tensors)
 
 
 def _keeps_shapes(rule: UpdateRule, tensors: Shapes) -> None:
@@ -65,15 +58,15 @@ def _keeps_shapes(rule: UpdateRule, tensors: Shapes) -> None:
         new, new_state = rule.step(params, grads, state, rates, loss=loss)
         told = [(p.shape, p.dtype) for p in new]
         if told != [(p.shape, p.dtype) for p in params]:
-            _broken(rule, need, f"parameters became {told}")
+            broken("rule", rule, need, f"parameters became {told}")
         (old_leaves, old), (leaves, spec) = tree_flatten(state), tree_flatten(new_state)
         if state and (old != spec or [t.shape for t in old_leaves] != [t.shape for t in leaves]):
-            _broken(rule, need, f"the state's {list(state)} became {list(new_state)}, or changed its shapes")
+            broken("rule", rule, need, f"the state's {list(state)} became {list(new_state)}, or changed its shapes")
         params, state = new, new_state
     small = [p.float() for p in params]
     moved, _ = rule.step(small, small, rule.init(small), rates.float(), loss=loss.float())
     if any(p.dtype != torch.float32 for p in moved):
-        _broken(rule, need, "float32 parameters became float64")
+        broken("rule", rule, need, "float32 parameters became float64")
 
 
 def _is_pure(rule: UpdateRule, tensors: Shapes) -> None:
@@ -84,10 +77,10 @@ def _is_pure(rule: UpdateRule, tensors: Shapes) -> None:
         for name in given:
             pairs = zip(tree_leaves(given[name]), tree_leaves(before[name]), strict=True)
             if not all(torch.equal(a, b) for a, b in pairs):
-                _broken(rule, "leaves its inputs as they were", f"it changed {name}")
+                broken("rule", rule, "leaves its inputs as they were", f"it changed {name}")
         again = rule.step(params, grads, state, rates, loss=loss)
         if not all(torch.equal(a, b) for a, b in zip(tree_leaves(first), tree_leaves(again), strict=True)):
-            _broken(rule, "gives the same whenever it is given the same", "a second call gave something else")
+            broken("rule", rule, "gives the same whenever it is given the same", "a second call gave something else")
 
     descend(rule, tensors, steps=4, watch=watch)
 
@@ -96,11 +89,11 @@ def _isolates_runs(rule: UpdateRule, tensors: Shapes) -> None:
     calm = flat(descend(rule, tensors)[0])[[0, 2]]
     for poison in (math.inf, math.nan, 1e308):
         if not torch.equal(flat(descend(rule, tensors, poison=poison)[0])[[0, 2]], calm):
-            _broken(rule, "keeps every run to itself", f"a gradient of {poison} in one run changed another")
+            broken("rule", rule, "keeps every run to itself", f"a gradient of {poison} in one run changed another")
     alone = flat(_alone(rule, tensors))
     together = flat(descend(rule, tensors)[0])[1:2]
     if not torch.allclose(alone, together, rtol=1e-12, atol=1e-12):
-        _broken(rule, "keeps every run to itself", "a run alone goes elsewhere than beside two others")
+        broken("rule", rule, "keeps every run to itself", "a run alone goes elsewhere than beside two others")
 
 
 def _alone(rule: UpdateRule, tensors: Shapes) -> list[Tensor]:
@@ -124,7 +117,7 @@ def _may_be_flattened(rule: UpdateRule, tensors: Shapes) -> str | None:
         grads, loss = slope(pieces, n)
         row, state = rule.step(row, [flat(grads)], state, rates, loss=loss)
     if not torch.allclose(row[0], flat(descend(rule, tensors)[0]), rtol=1e-12, atol=1e-12):
-        _broken(rule, "does on one flat tensor what it does on a list of them", "it does something else")
+        broken("rule", rule, "does on one flat tensor what it does on a list of them", "it does something else")
     return None
 
 
@@ -152,7 +145,7 @@ def _can_be_traced(rule: UpdateRule, tensors: Shapes) -> str | None:
         mirror = traced(params, grads, state, rates, loss)
         params, state = rule.step(params, grads, state, rates, loss=loss)
         if not _same(mirror, (params, state)):
-            _broken(rule, "does the same at every update when it is traced once", "the trace went elsewhere")
+            broken("rule", rule, "does the same at every update when it is traced once", "the trace went elsewhere")
     return None
 
 
@@ -173,7 +166,7 @@ def _engines_agree(rule: UpdateRule, tensors: Shapes) -> str | None:
     ]
     eager, compiled = (np.nan_to_num(run.loss, nan=np.inf) for run in runs)
     if not np.allclose(eager, compiled, rtol=1e-8, atol=1e-12):
-        _broken(rule, "trains alike on both engines", "the compiled engine's losses are others than torch's")
+        broken("rule", rule, "trains alike on both engines", "the compiled engine's losses are others than torch's")
     return None
 
 
@@ -198,7 +191,7 @@ def _page_agrees(rule: UpdateRule, tensors: Shapes) -> str | None:
     start = flat(problem(tensors, runs=1, steps=0)[0])[0].numpy()
     found = run_in_a_page(rule, tensors, start=start, rate=RATES[2], given=given)
     if not np.allclose(found, np.stack(wanted), rtol=1e-9, atol=1e-12):
-        _broken(rule, "does in a page what it does in Python", "the page's program went elsewhere")
+        broken("rule", rule, "does in a page what it does in Python", "the page's program went elsewhere")
     return None
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from lrlib import _check
+from lrlib.checks.promises import broken, tried
 from lrlib.checks.trial import trial_task
 from lrlib.schedules import Schedule, as_torch, scale
 from lrlib.training import sweep
@@ -35,15 +36,7 @@ def check_schedule(schedule: Schedule, *, steps: int | None = None) -> dict[str,
     if not isinstance(schedule, Schedule):
         _check.fail("schedule", "a Schedule", schedule, error=TypeError)
     steps = (schedule.total_steps or 100) if steps is None else _check.integer("steps", steps, at_least=1)
-    found = {}
-    for name, promise in PROMISES.items():
-        why = promise(schedule, steps)
-        found[name] = "kept" if why is None else f"not tried: {why}"
-    return found
-
-
-def _broken(schedule: Schedule, need: str, was: str) -> None:
-    raise ValueError(f"schedule must be one that {need}, but got {schedule!r}: {was}")
+    return tried(PROMISES, schedule, steps)
 
 
 def _gives_rates(schedule: Schedule, steps: int) -> None:
@@ -51,7 +44,7 @@ def _gives_rates(schedule: Schedule, steps: int) -> None:
     rates = schedule(np.arange(steps + 10))
     bad = np.flatnonzero(~(np.isfinite(rates) & (rates >= 0)))
     if bad.size:
-        _broken(schedule, need, f"the rate of step {bad[0]} is {rates[bad[0]]}")
+        broken("schedule", schedule, need, f"the rate of step {bad[0]} is {rates[bad[0]]}")
 
 
 def _is_a_function_of_the_step(schedule: Schedule, steps: int) -> None:
@@ -60,13 +53,18 @@ def _is_a_function_of_the_step(schedule: Schedule, steps: int) -> None:
     rates = schedule(asked)
     order = np.random.default_rng(0).permutation(steps)
     if not np.array_equal(schedule(order), rates[order]):
-        _broken(schedule, need, "in another order the steps have other rates")
+        broken("schedule", schedule, need, "in another order the steps have other rates")
     for step in (0, steps // 2, steps - 1, 0):
         if schedule(step) != rates[step]:
-            _broken(schedule, need, f"step {step} alone has the rate {schedule(step)}, among others {rates[step]}")
+            broken(
+                "schedule",
+                schedule,
+                need,
+                f"step {step} alone has the rate {schedule(step)}, among others {rates[step]}",
+            )
     square = asked[: steps // 2 * 2].reshape(2, -1)
     if square.size and not np.array_equal(schedule(square), rates[: square.size].reshape(square.shape)):
-        _broken(schedule, need, "steps in an array of two axes have other rates")
+        broken("schedule", schedule, need, "steps in an array of two axes have other rates")
 
 
 def _can_be_stored(schedule: Schedule, steps: int) -> str | None:
@@ -75,7 +73,7 @@ def _can_be_stored(schedule: Schedule, steps: int) -> str | None:
     except (pickle.PicklingError, AttributeError) as error:
         return f"its formula cannot be pickled ({error})"
     if copy != schedule or hash(copy) != hash(schedule):
-        _broken(schedule, "equals its copy", "a pickled copy is another one")
+        broken("schedule", schedule, "equals its copy", "a pickled copy is another one")
     return None
 
 
@@ -85,7 +83,7 @@ def _drives_torch(schedule: Schedule, steps: int) -> None:
     for step in range(steps):
         used, planned = optimizer.param_groups[0]["lr"], schedule(step)
         if float(used) != planned:
-            _broken(schedule, "a torch optimizer follows", f"update {step} used {used}, not {planned}")
+            broken("schedule", schedule, "a torch optimizer follows", f"update {step} used {used}, not {planned}")
         optimizer.step()
         scheduler.step()
 
@@ -107,7 +105,7 @@ def _drives_a_sweep(schedule: Schedule, steps: int) -> str | None:
         unfinished="ok",
     )
     if not np.allclose(run.rates_used[0], 0.01 * planned / peak, rtol=1e-12):
-        _broken(schedule, "a sweep follows", "the rates used are not the rates planned")
+        broken("schedule", schedule, "a sweep follows", "the rates used are not the rates planned")
     return None
 
 
