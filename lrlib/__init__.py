@@ -1,8 +1,8 @@
 """Find, schedule and diagnose the learning rate.
 
 Rooms, from the ground up (a room imports only rooms below it):
-``streams``, ``schedules``, ``updates``, ``surfaces`` · ``data``, ``models``, ``tasks`` · ``_compiler`` (private) ·
-``training`` · ``evidence`` · ``style``, ``plots`` · ``widgets``. Each is loaded when it is first named.
+``streams``, ``schedules``, ``updates``, ``surfaces`` · ``curves`` · ``data``, ``models``, ``tasks`` ·
+``_compiler`` (private) · ``training`` · ``evidence`` · ``style``, ``plots`` · ``widgets``. Each is loaded when it is first named.
 """
 
 import time

@@ -13,7 +13,8 @@ import torch
 
 import lrlib
 from lrlib import schedules, tasks, training, updates
-from lrlib.training import EdgeOfGrid, Sweep, UnfinishedSchedule, first_divergence, range_below
+from lrlib.curves import first_divergence
+from lrlib.training import EdgeOfGrid, Sweep, UnfinishedSchedule, range_below
 
 ROOT = Path(__file__).parents[1]
 TASK = tasks.digits_mlp(hidden=(16, 16))

@@ -2,7 +2,6 @@
 
 from lrlib.training.choice import EdgeOfGrid, range_below, typical_loss
 from lrlib.training.device import find_device
-from lrlib.training.divergence import first_divergence
 from lrlib.training.horizon import UnfinishedSchedule
 from lrlib.training.records import OwnBest, Run, Sweep, load
 from lrlib.training.run import compile_ahead, start, sweep, train
@@ -22,7 +21,6 @@ __all__ = [
     "compile_ahead",
     "descend",
     "find_device",
-    "first_divergence",
     "load",
     "range_below",
     "start",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from lrlib.training.divergence import first_divergence
+from lrlib.curves import first_divergence
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lrlib import _check
+from lrlib.curves import Curve
 from lrlib.training import storage
 from lrlib.training.arrays import Records
 from lrlib.training.grid import Grid, OwnBest
@@ -29,7 +30,7 @@ class Run(Records):
         """The first step at which the run counts as diverged, None if it does not.
 
         A run has diverged once its loss is not finite or exceeds ``divergence_threshold`` times the size of its first
-        loss; see :func:`~lrlib.training.first_divergence`. Counted are the minibatch losses before each update and, as
+        loss; see :func:`~lrlib.curves.first_divergence`. Counted are the minibatch losses before each update and, as
         that of step ``steps``, the training loss after the last.
         """
         step = int(self.first_bad_step())
@@ -43,6 +44,21 @@ class Run(Records):
         if self.steps < self.planned_steps:
             return f"stopped after {self.steps} of {self.planned_steps} steps"
         return "finished"
+
+    @property
+    def curve(self) -> Curve:
+        """What any training run leaves behind, without its parameters: losses, rates used, norms and metrics."""
+        ratio = np.median(self.update_ratio, axis=-1) if self.update_ratio.shape[-1] else None
+        return Curve(
+            self.loss,
+            validation_loss=self.validation_loss,
+            validation_steps=self.eval_steps,
+            rates=self.rates_used,
+            gradient_norm=self.grad_norm,
+            update_ratio=ratio,
+            metrics={f"validation_{name}": values for name, values in self.validation_metrics.items()},
+            source=f"{self.provenance.get('task', 'a run')}, seed {self.seed}",
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the run as a sweep of one: ``load(path)[0]`` reads it back."""

@@ -94,7 +94,7 @@ def sweep(
         clip_norm: scale each run's gradient down to at most this norm.
         record_updates: record each tensor's update-to-weight ratio at each step.
         divergence_threshold: a run counts as diverged once its loss exceeds so many times the size of its first; see
-            :func:`~lrlib.training.first_divergence`.
+            :func:`~lrlib.curves.first_divergence`.
         threads: torch threads on the CPU, or how many compiled runs go on at once.
         engine: ``"torch"``; ``"compiled"``, several times faster on a CPU, for tasks and rules that can be traced; or
             ``"auto"``: compiled where steps × (runs + 8) is 20,000 or more, else torch, and torch for what cannot be
