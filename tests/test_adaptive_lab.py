@@ -12,10 +12,12 @@ import torch
 
 from lrlib import tasks, training
 from lrlib.widgets import AdaptiveLab
-from lrlib.widgets.adaptive_lab.lab import RULES, SPREAD_AT
+from lrlib.widgets.adaptive_lab.lab import OFFERED, SPREAD_AT
 from lrlib.widgets.adaptive_lab.still import _apart
+from lrlib.widgets.trainer.choices import rules
 
 STEPS = 20
+RULES = rules(*OFFERED)
 
 
 def alone(work: Coroutine[Any, Any, Any]) -> Any:
@@ -60,6 +62,13 @@ def test_all_rules_train_as_training_does_and_their_rates_are_told() -> None:
             assert spread[5] == pytest.approx(idle.double().mean().item())
         run = stack.records()[0]
         np.testing.assert_allclose(unpack(found["loss"]), run.loss, rtol=1e-9)
+        ratio = np.median(
+            training.train(
+                tasks.digits_mlp(hidden=[8]), learning_rate=rate, record_updates=True, **settings
+            ).update_ratio,
+            axis=-1,
+        )
+        np.testing.assert_allclose(unpack(found["ratio"]), ratio, rtol=1e-9)
         np.testing.assert_allclose(unpack(found["validation"]), run.validation_loss, rtol=1e-9)
         assert found["evalSteps"] == list(range(STEPS + 1))
 
@@ -110,6 +119,22 @@ def test_its_page_carries_the_runs_and_the_programs() -> None:
     assert lab.summary() == "Adaptive lab: Small, 20 steps: Gradient descent at 0.5, RMSprop at 0.01"
 
 
+def test_any_rules_can_be_on_offer_and_those_without_rates_of_their_own_say_so() -> None:
+    offered = {"rules": ["Muon with AdamW", "Lion", "Prodigy", "Polyak"], "span": (1e-4, 10.0)}
+
+    async def look() -> dict[str, Any]:
+        return await settled(lab_of(**offered))
+
+    lab = lab_of(**offered)
+    runs = alone(look())
+    assert list(runs) == ["partition", "lion", "prodigy", "polyak"]
+    assert all(np.isnan(unpack(run["spread"])).all() for run in runs.values())
+    assert all(np.isfinite(unpack(run["ratio"])).all() for run in runs.values())
+    programs = lab.page_config()["training"]["programs"]
+    assert {"rule:Small:partition", "rule:Small:lion", "rule:Small:prodigy", "rule:Small:polyak"} <= set(programs)
+    assert lab.still().count("no rate for each parameter") == 4
+
+
 def test_labels_at_the_ends_of_curves_keep_apart() -> None:
     assert _apart([0.1, 0.2, 0.101], factor=1.5) == pytest.approx([0.1, 0.225, 0.15])
 
@@ -118,6 +143,10 @@ def test_labels_at_the_ends_of_curves_keep_apart() -> None:
     ("changes", "message"),
     [
         ({"rates": {"Mars": 0.1}}, "rates must be one of 'Gradient descent'"),
+        ({"rules": ["Adam", "Adam"]}, "rules must be one to 6 different labels"),
+        ({"rules": []}, "rules must be one to 6 different labels"),
+        ({"rules": ["Sloth"]}, "rules must be one of 'Gradient descent'"),
+        ({"rules": ["Adam"], "rates": {"Lion": 0.1}}, "rates must be one of 'Adam'"),
         ({"rates": {"Adam": 50.0}}, "must be a finite number >= 0.001 and <= 10"),
         ({"span": (1.0, 0.1)}, "maximum must be a finite number > 1"),
         ({"steps": 1}, "steps must be an integer >= 2"),

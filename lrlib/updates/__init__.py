@@ -5,7 +5,7 @@ from lrlib.updates.adam_family import adam, adamw, amsgrad
 from lrlib.updates.adam_nesterov import nadam
 from lrlib.updates.adam_rectified import radam
 from lrlib.updates.averaging import averaged
-from lrlib.updates.effective import effective_rates
+from lrlib.updates.effective import effective_rates, has_effective_rates
 from lrlib.updates.gradient_descent import heavy_ball, nesterov, sgd
 from lrlib.updates.groups import partition, scaled
 from lrlib.updates.learning_rate_free import dadapt_adam, prodigy
@@ -28,6 +28,7 @@ __all__ = [
     "dadapt_adam",
     "effective_rates",
     "from_torch",
+    "has_effective_rates",
     "heavy_ball",
     "lion",
     "matrices",

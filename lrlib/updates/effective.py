@@ -6,7 +6,17 @@ from torch import Tensor
 from lrlib import _check
 from lrlib.updates.rule import State, UpdateRule, check_params, check_rates, per_run, power
 
-RULES = ("sgd", "heavy_ball", "nesterov", "adagrad", "rmsprop", "adam", "amsgrad", "adamw")
+_KNOWN = ("sgd", "heavy_ball", "nesterov", "adagrad", "rmsprop", "adam", "amsgrad", "adamw")
+
+
+def has_effective_rates(rule: UpdateRule) -> bool:
+    """Whether :func:`effective_rates` can tell what this rule gives each parameter.
+
+    >>> from lrlib.updates import adam, lion
+    >>> has_effective_rates(adam()), has_effective_rates(lion())  # Lion moves all parameters by the same amount
+    (True, False)
+    """
+    return rule.name in _KNOWN
 
 
 def effective_rates(rule: UpdateRule, params: list[Tensor], state: State, learning_rate: Tensor) -> list[Tensor]:
@@ -39,7 +49,7 @@ def effective_rates(rule: UpdateRule, params: list[Tensor], state: State, learni
     >>> effective_rates(rule, params, state, rates)
     [tensor([[ 0.1000, 10.0000,     nan]])]
     """
-    _check.choice("rule", rule.name, RULES)
+    _check.choice("rule", rule.name, _KNOWN)
     check_params(params)
     check_rates(learning_rate, params)
     given = rule.hyperparameters

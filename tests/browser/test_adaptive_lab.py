@@ -9,9 +9,11 @@ import torch
 
 from lrlib import tasks, training
 from lrlib.widgets import AdaptiveLab
-from lrlib.widgets.adaptive_lab.lab import RATES, RULES, SPREAD_AT
+from lrlib.widgets.adaptive_lab.lab import OFFERED, RATES, SPREAD_AT
+from lrlib.widgets.trainer.choices import rules
 
 STEPS = 40
+RULES = rules(*OFFERED)
 CHOICES = {"Wide": tasks.digits_mlp(hidden=[32]), "Narrow": tasks.digits_mlp(hidden=[8])}
 NAMES = [rule.name for rule in RULES.values()]
 
@@ -51,6 +53,7 @@ def expected(label: str, *, task: str, rate: float, seed: int, step: int) -> tup
         dtype=torch.float64,
         device="cpu",
         eval_every=STEPS // 20,
+        record_updates=True,
     )
     stack.advance(step)
     rates = stack.effective_rates()[0]
@@ -63,6 +66,9 @@ def assert_same(found: dict[str, Any], label: str, **settings: Any) -> None:
     run, spread = expected(label, **settings)
     np.testing.assert_allclose([float(v) for v in found["validation"]], run.validation_loss, rtol=1e-9)
     assert float(found["loss"]) == pytest.approx(run.loss[-1], rel=1e-9)
+    t = settings["step"] - 1
+    ratio = np.median(run.update_ratio[t])
+    np.testing.assert_allclose([float(v) for v in found["at"]], [run.loss[t], ratio], rtol=1e-9)
     assert found["spread"]["step"] == settings["step"]
     np.testing.assert_allclose(found["spread"]["values"], spread, rtol=1e-9)
 
@@ -143,6 +149,63 @@ def test_a_burst_settles_on_the_last_without_a_worker_too(body: str, show_body: 
     found = settled(page, rate_adam=rate)["adam"]
     assert found["rate"] == rate
     assert_same(found, "Adam", task="Wide", rate=rate, seed=0, step=STEPS)
+    watched.assert_clean()
+
+
+def test_a_picture_is_dragged_through_the_updates_and_the_table_follows_within_a_frame(
+    body: str, show_body: Any
+) -> None:
+    watched = show_body(body)
+    page = watched.page
+    page.locator("input[name=step]").fill(str(STEPS - 1))  # the first move trains what was recorded anew
+    runs = settled(page, step=STEPS - 1)
+    for picture in (0, 2):
+        box = page.locator(".lrlab-scrubbed").nth(picture // 2).bounding_box()
+        left, right = box["x"] + 46, box["x"] + box["width"] - 118  # the frame of the picture
+        page.mouse.move(left + 2, box["y"] + 80)
+        page.mouse.down()
+        for step in (10, 25):
+            at = left + (right - left) * step / STEPS
+            rows = page.evaluate(
+                """([x, y]) => new Promise((resolve) => {
+                const root = document.elementFromPoint(x, y).closest('svg[role=img]');
+                const options = {clientX: x, clientY: y, pointerId: 1, buttons: 1, bubbles: true};
+                root.dispatchEvent(new PointerEvent('pointermove', options));
+                requestAnimationFrame(() => requestAnimationFrame(() => resolve(
+                  [...document.querySelectorAll('.lrlab-readings tr')].map((row) => row.innerText))));
+                })""",
+                [at, box["y"] + 80],
+            )
+            assert rows[0].startswith(f"At update {step}")
+            assert page.locator("input[name=step]").input_value() == str(step)
+            assert len(rows) == 1 + len(RULES)
+            adam = next(row for row in rows if row.startswith("Adam"))
+            run, spread = expected("Adam", task="Wide", rate=RATES["Adam"], seed=0, step=step)
+            assert adam.split("\t")[1] == f"{run.loss[step - 1]:.3g}"
+            assert adam.split("\t")[3].startswith(f"{spread[2]:.2g}")
+        page.mouse.up()
+    now = settled(page, step=25)
+    before, after = ([run["validation"] for run in all_runs.values()] for all_runs in (runs, now))
+    assert before == after  # a drag trains nothing
+    watched.assert_clean()
+
+
+def test_rules_without_rates_of_their_own_train_in_the_page(show_body: Any) -> None:
+    offered = ["Muon with AdamW", "Lion", "Prodigy", "D-Adaptation", "Polyak", "AdamW"]
+    rates = {label: RATES[label] for label in offered}
+    lab = AdaptiveLab(rules=offered, rates=rates, span=(1e-4, 10.0), choices=CHOICES, steps=STEPS, device="cpu")
+    watched = show_body(lab.to_html())
+    page = watched.page
+    page.locator("input[name=step]").fill("7")
+    runs = settled(page, step=7)
+    assert status(page).startswith("Trained in this browser.")
+    for label, rule in rules(*offered).items():
+        stack = training.start(
+            CHOICES["Wide"], learning_rates=[rates[label]], rule=rule, steps=STEPS, dtype=torch.float64, device="cpu"
+        )
+        stack.advance(STEPS)
+        np.testing.assert_allclose(float(runs[rule.name]["loss"]), stack.records()[0].loss[-1], rtol=1e-6)
+    assert page.get_by_text("no rate for each parameter").count() == 5
     watched.assert_clean()
 
 

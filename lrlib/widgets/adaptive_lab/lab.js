@@ -1,5 +1,5 @@
 // The adaptive lab: several rules at one network, each at its own rate; a move trains that rule anew.
-import { paintLosses, paintSpread, seenOf, spreadNear } from "./paint.js";
+import { paintLosses, paintRates, paintSpread, seenOf, spreadNear, tellUpdate } from "./paint.js";
 import { html } from "../hosting/dom.js";
 import { rateColour, readable, svg } from "../drawing/drawing.js";
 import { IN_BROWSER, ONLY_RECORDED, RECORDED, byKernel, makeFrame, makeGhosts, oncePerFrame, watchKernel } from "../hosting/lab.js";
@@ -24,9 +24,21 @@ function render({ model, el }) {
   el.classList.add("lrlab-adaptive");
   const losses = frame.chart({ height: 330, label: "Validation loss against the step, by rule", right: 118 });
   const spreads = frame.chart({ height: 330, label: "Spread of the effective rates over the parameters, by rule", left: 16, right: 26 });
-  frame.charts.after(html("p", { class: "lrlab-note" }, config.note));
+  const rates = frame.chart({ height: 230, label: "Effective rates against the step, by rule", right: 118 });
+  const table = html("table", { class: "lrlab-readings" });
+  frame.charts.after(table, html("p", { class: "lrlab-note" }, config.note));
   const ghosts = makeGhosts(frame, paint);
-  const settings = () => (frame.controls ? frame.controls.values() : model.get("settings"));
+  let dragged = null; // beside a kernel: the update that a picture was dragged to, {step, from: where the slider stood}
+  function settings() {
+    const now = frame.controls ? frame.controls.values() : model.get("settings");
+    return dragged && dragged.from === now.step ? { ...now, step: dragged.step } : now;
+  }
+  function scrub(place) {
+    const step = Math.min(steps, Math.max(1, Math.round(place)));
+    if (frame.controls) frame.controls.control("step").set(step);
+    else dragged = { step, from: model.get("settings").step };
+    onControl("step");
+  }
   const colourOf = (rate) => rateColour(rate, [minimum, maximum]);
   const rows = frame.controls ? makeRows() : [];
   let runs = new Map(); // by rule: {record, asked: {rate, task, seed}, source}
@@ -62,14 +74,14 @@ function render({ model, el }) {
   };
 
   function recordedRun(name, now) {
-    const { rates, loss, validation, evalSteps, spread, spreadSteps } = config.recorded.runs[name];
+    const { rates: at, loss, ratio, validation, evalSteps, spread, spreadSteps } = config.recorded.runs[name];
     const gap = (rate) => Math.abs(Math.log(rate / now[`rate_${name}`]));
-    const k = rates.reduce((best, rate, i) => (gap(rate) < gap(rates[best]) ? i : best), 0);
+    const k = at.reduce((best, rate, i) => (gap(rate) < gap(at[best]) ? i : best), 0);
     const record = {
-      loss: rowsOf(loss, steps, k, 1)[0], validation: rowsOf(validation, evalSteps.length, k, 1)[0], evalSteps,
+      loss: rowsOf(loss, steps, k, 1)[0], ratio: rowsOf(ratio, steps, k, 1)[0], validation: rowsOf(validation, evalSteps.length, k, 1)[0], evalSteps,
       spread: rowsOf(spread, 6, k * spreadSteps.length, spreadSteps.length), spreadSteps, done: true,
     };
-    return { record, asked: { ...askedOf(config.recorded.settings, name), rate: rates[k] }, source: live ? RECORDED : ONLY_RECORDED };
+    return { record, asked: { ...askedOf(config.recorded.settings, name), rate: at[k] }, source: live ? RECORDED : ONLY_RECORDED };
   }
 
   function paint() {
@@ -83,8 +95,10 @@ function render({ model, el }) {
     for (const { name, label, rate, dash, seen, record, stale } of drawn) {
       if (record.done && !stale) ghosts.offer({ label: `${label} ${readable(rate)}`, rate, xs: seen.xs, ys: seen.ys, dash }, name);
     }
-    paintLosses(losses, { runs: drawn, ghosts: ghosts.list(), steps, step: now.step });
+    paintLosses(losses, { runs: drawn, ghosts: ghosts.list(), steps, step: now.step, scrub });
     paintSpread(spreads, { runs: drawn, step: now.step });
+    paintRates(rates, { runs: drawn, steps, step: now.step, scrub });
+    tellUpdate(table, { runs: drawn, step: now.step });
     say(now, drawn);
   }
 
@@ -103,6 +117,7 @@ function render({ model, el }) {
     el.dataset.done = String(done);
     el.dataset.runs = JSON.stringify(Object.fromEntries(drawn.map(({ name, record, rate, seen }) => [name, {
       rate, diverged: seen.bad, loss: String(record.loss.at(-1)), validation: record.validation.map(String), spread: spreadNear(record, now.step),
+      at: [record.loss[now.step - 1], record.ratio[now.step - 1]].map(String),
     }])));
   }
 
@@ -173,8 +188,8 @@ function render({ model, el }) {
       frame.say("The kernel could not train", `${problem} The last curves stay.`);
       return;
     }
-    for (const [name, { loss, validation, evalSteps, spread, done, asked, device }] of Object.entries(trained)) {
-      const record = { loss: rowsOf(loss, 1).flat(), validation: rowsOf(validation, 1).flat(), evalSteps, spread: rowsOf(spread, 6), done };
+    for (const [name, { loss, ratio, validation, evalSteps, spread, done, asked, device }] of Object.entries(trained)) {
+      const record = { loss: rowsOf(loss, 1).flat(), ratio: rowsOf(ratio, 1).flat(), validation: rowsOf(validation, 1).flat(), evalSteps, spread: rowsOf(spread, 6), done };
       runs.set(name, { record, asked, source: byKernel(device) });
     }
     paint();

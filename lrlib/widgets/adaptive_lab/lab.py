@@ -1,7 +1,7 @@
 """The adaptive lab: several rules at one task, each at its own rate, and the rate that each parameter really gets."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets
@@ -9,11 +9,13 @@ import numpy as np
 
 from lrlib import _check, training
 from lrlib.tasks import Task
+from lrlib.updates import UpdateRule, has_effective_rates
 from lrlib.widgets.adaptive_lab.still import Drawn, adaptive_still
 from lrlib.widgets.hosting.controls import Choice, Control, LogSlider, Slider, Toggle
 from lrlib.widgets.hosting.lab import Lab
 from lrlib.widgets.hosting.packing import pack
-from lrlib.widgets.trainer.choices import offered_tasks, rules
+from lrlib.widgets.trainer.choices import offered_tasks
+from lrlib.widgets.trainer.choices import rules as rules_of
 from lrlib.widgets.trainer.page_data import page_obstacle, tasks_and_data
 from lrlib.widgets.trainer.programs import training_programs
 from lrlib.widgets.trainer.trained_lab import (
@@ -30,24 +32,43 @@ SPREAD_AT = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles over the parameters
 RECORDED_RATES = 9  # of each rule, besides the one that it begins with
 RECORDED_SPREADS = 20  # on the way of a recorded run
 
-RULES = rules("Gradient descent", "Heavy ball", "Adagrad", "RMSprop", "Adam")
-RATES = {"Gradient descent": 0.5, "Heavy ball": 0.1, "Adagrad": 0.06, "RMSprop": 0.01, "Adam": 0.02}
+OFFERED = ("Gradient descent", "Heavy ball", "Adagrad", "RMSprop", "Adam")
+RATES = {  # near the best of each on digits; 1 for those that find their rate themselves
+    "Gradient descent": 0.5,
+    "Heavy ball": 0.1,
+    "Nesterov": 0.1,
+    "Adagrad": 0.06,
+    "RMSprop": 0.01,
+    "Adam": 0.02,
+    "AMSGrad": 0.02,
+    "RAdam": 0.05,
+    "AdamW": 0.02,
+    "Lion": 0.0015,
+    "Muon with AdamW": 0.02,
+    "D-Adaptation": 1.0,
+    "Prodigy": 1.0,
+    "Polyak": 1.0,
+}
 NOTE = (
-    "Line: 5 to 95 % of the parameters; bar: half of them; dot: the median. "
-    "Idle parameters, which have had no gradient yet, are left out."
+    "Spread: line, 5 to 95 % of the parameters; bar, half of them; dot, the median. On the way: the median, and a band "
+    "from 5 to 95 %. Idle parameters, which have had no gradient yet, are left out. Drag in a picture to choose the "
+    "update."
 )
-DASHES = ("", "9 5", "1 4.5", "5 4", "10 4 1 4")  # by rule; ends are round, which adds a stroke's width
+DASHES = ("", "9 5", "1 4.5", "5 4", "10 4 1 4", "2 3 7 3")  # by rule; ends are round, which adds a stroke's width
 
 
 class AdaptiveLab(Lab):
     """Several update rules at one network, each at a rate of its own, and the effective rates of all parameters.
 
     A parameter's effective rate is what the rule multiplies its gradient with, or its running mean of gradients: see
-    :func:`lrlib.updates.effective_rates`. A move trains that rule anew; the others stand.
+    :func:`lrlib.updates.effective_rates`; rules that have none, such as Lion, show their losses and updates alone. A
+    move trains that rule anew; the others stand. Any update of the runs shown can be looked at: its loss, the size of
+    the update and the effective rates, by the slider below or by dragging in a picture.
 
     Args:
-        rates: the rules to begin with, by label, each with its rate; all five, near their best on the first task, if
-            none are given. Those left out are on offer, switched off.
+        rules: the rules on offer, one to six of those in :data:`RATES`, by label.
+        rates: the rules to begin with, by label, each with its rate; all on offer, near their best on digits, if none
+            are given. Those left out are switched off.
         span: (lowest, highest) rate, the ends of all sliders.
         choices: the tasks on offer, by label, the first one shown; digits with two networks if none are given. Any
             :class:`lrlib.tasks.Task` trains beside a kernel; what a static page cannot train as Python does is shown
@@ -68,6 +89,7 @@ class AdaptiveLab(Lab):
     def __init__(
         self,
         *,
+        rules: Sequence[str] = OFFERED,
         rates: Mapping[str, float] | None = None,
         span: tuple[float, float] = (1e-3, 10.0),
         choices: Mapping[str, Task] | None = None,
@@ -78,16 +100,17 @@ class AdaptiveLab(Lab):
         hint: str = "Each rule stands near its own best rate. Raise one tenfold, lower another: which forgive it?",
     ) -> None:
         self._tasks = offered_tasks(choices, *TASKS)
-        begin = dict(RATES if rates is None else rates)
+        self.rules = _chosen(rules)
+        begin = dict({label: RATES[label] for label in self.rules} if rates is None else rates)
         for label in begin:
-            _check.choice("rates", label, RULES)
+            _check.choice("rates", label, self.rules)
         self.steps = _check.integer("steps", steps, at_least=2)
         most = min(task.examples for task in self._tasks.values())
         self.batch_size = _check.integer("batch_size", batch_size, at_least=1, at_most=most)
         training.find_device(device)
         names = list(self._tasks)
         controls: list[Control] = []
-        for label, rule in RULES.items():
+        for label, rule in self.rules.items():
             start = begin[label] if label in begin else float(np.clip(RATES[label], *span))
             controls += [
                 Toggle(name=f"show_{rule.name}", label=label, value=label in begin),
@@ -102,11 +125,11 @@ class AdaptiveLab(Lab):
         controls += [
             Choice(name="task", label="Network", value=names[0], options=[(label, label) for label in names]),
             Slider(name="seed", label="Seed", value=seed, minimum=0, maximum=9, step=1),
-            Slider(name="step", label="Spread after step", value=steps, minimum=1, maximum=steps, step=1),
+            Slider(name="step", label="Update", value=steps, minimum=1, maximum=steps, step=1),
         ]
         described = [
             {"name": rule.name, "label": label, "dash": dash}
-            for (label, rule), dash in zip(RULES.items(), DASHES, strict=True)
+            for (label, rule), dash in zip(self.rules.items(), DASHES, strict=False)
         ]
         config = {
             "rules": described,
@@ -133,7 +156,7 @@ class AdaptiveLab(Lab):
     def _arrange(self) -> None:
         """Beside a kernel: each rule's check box and slider in a row of their own, the other controls below."""
         rows = []
-        for rule in RULES.values():
+        for rule in self.rules.values():
             tick, slider = self.controls[f"show_{rule.name}"], self.controls[f"rate_{rule.name}"]
             tick.layout.width = "140px"
             slider.slider.description = "η"  # the check box before it says whose
@@ -152,7 +175,7 @@ class AdaptiveLab(Lab):
                 "rate": settings[f"rate_{rule.name}"],
                 **{name: settings[name] for name in ("task", "seed", "device")},
             }
-            for rule in RULES.values()
+            for rule in self.rules.values()
             if settings[f"show_{rule.name}"]
         }
         if wanted != self._wanted:
@@ -182,11 +205,12 @@ class AdaptiveLab(Lab):
         return training.start(
             task,
             learning_rates=rates,
-            rule=next(rule for rule in RULES.values() if rule.name == name),
+            rule=next(rule for rule in self.rules.values() if rule.name == name),
             batch_size=self.batch_size,
             steps=self.steps,
             seed=asked["seed"],
             eval_every=max(1, self.steps // EVALUATIONS),
+            record_updates=True,
             **as_in_a_page(task, asked["device"]),
         )
 
@@ -196,6 +220,7 @@ class AdaptiveLab(Lab):
             "loss": pack(run.loss),
             "validation": pack(run.validation_loss),
             "evalSteps": run.eval_steps.tolist(),
+            "ratio": pack(np.median(run.update_ratio, axis=-1)),
             "spread": pack(np.array(spreads)),
             "done": stack.done,
             "asked": asked,
@@ -209,7 +234,7 @@ class AdaptiveLab(Lab):
         settings = {name: value for name, value in self.read().items() if name.startswith("rate_")}
         settings |= {"task": self.controls["task"].value, "seed": self.controls["seed"].value, "device": "cpu"}
         if self._recording is None or self._recording[0] != settings:
-            self._recording = settings, {rule.name: self._record(rule.name, settings) for rule in RULES.values()}
+            self._recording = settings, {rule.name: self._record(rule.name, settings) for rule in self.rules.values()}
         return self._recording[1]
 
     def _record(self, name: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -234,6 +259,7 @@ class AdaptiveLab(Lab):
             name: {
                 "rates": found["rates"],
                 "loss": pack(found["runs"].loss, dtype="float32"),
+                "ratio": pack(np.median(found["runs"].update_ratio, axis=-1), dtype="float32"),
                 "validation": pack(found["runs"].validation_loss, dtype="float32"),
                 "evalSteps": found["runs"].eval_steps.tolist(),
                 "spreadSteps": found["at"],
@@ -241,7 +267,7 @@ class AdaptiveLab(Lab):
             }
             for name, found in self._recorded().items()
         }
-        by_name = {rule.name: rule for rule in RULES.values()}
+        by_name = {rule.name: rule for rule in self.rules.values()}
         return {
             "recorded": {"runs": recorded, "settings": settings},
             "training": {
@@ -255,10 +281,10 @@ class AdaptiveLab(Lab):
     def still(self) -> str:
         """The recorded curves of the rules shown at first, and the spread of their effective rates at the end."""
         settings = self.read()
-        slider = self.specs["rate_sgd"]
+        slider = next(spec for name, spec in self.specs.items() if name.startswith("rate_"))
         span = (slider.minimum, slider.maximum)  # type: ignore[union-attr]
         drawn = []
-        for label, rule, dash in zip(RULES, RULES.values(), DASHES, strict=True):
+        for (label, rule), dash in zip(self.rules.items(), DASHES, strict=False):
             if settings[f"show_{rule.name}"]:
                 found = self._recorded()[rule.name]
                 k = found["rates"].index(settings[f"rate_{rule.name}"])
@@ -269,13 +295,22 @@ class AdaptiveLab(Lab):
         """The settings that the lab begins with."""
         now = self.read()
         shown = [
-            f"{label} at {now[f'rate_{rule.name}']:g}" for label, rule in RULES.items() if now[f"show_{rule.name}"]
+            f"{label} at {now[f'rate_{rule.name}']:g}" for label, rule in self.rules.items() if now[f"show_{rule.name}"]
         ]
         return f"Adaptive lab: {now['task']}, {self.steps} steps: {', '.join(shown) or 'no rule'}"
 
 
+def _chosen(labels: Sequence[str]) -> dict[str, UpdateRule]:
+    """The rules on offer, by label."""
+    if isinstance(labels, str) or not 1 <= len(labels) <= len(DASHES) or len({*labels}) != len(labels):
+        _check.fail("rules", f"one to {len(DASHES)} different labels", labels)
+    return rules_of(*(_check.choice("rules", label, RATES) for label in labels))
+
+
 def _spreads(stack: training.Stack) -> np.ndarray:
     """(runs, 6) of each run's effective rates: the quantiles ``SPREAD_AT``, and the share that has had no gradient."""
+    if not has_effective_rates(stack.plan.rule):
+        return np.full((len(stack.learning_rates), len(SPREAD_AT) + 1), np.nan)
     found = []
     for rates in stack.effective_rates().double().cpu().numpy():
         known = rates[~np.isnan(rates)]

@@ -50,6 +50,9 @@ def adaptive_still(drawn: Sequence[Drawn], *, steps: int, span: tuple[float, flo
             spreads.text(EFFECTIVE[0], y, f"{says}: diverged", shift=(0, -12))
             continue
         curves.text(steps, height, rule.label)
+        if np.isnan(rule.spread[0]):
+            spreads.text(EFFECTIVE[0], y, f"{says}: no rate for each parameter", shift=(0, -12))
+            continue
         low, quarter, middle, three_quarters, high, _ = rule.spread
         spreads.line([low, high], [y, y], style="thin", colour=colour)
         spreads.line([quarter, three_quarters], [y, y], style="strip", colour=colour)

@@ -80,7 +80,8 @@ export function rateColour(rate, [low, high]) {
 }
 
 // A chart that fills its element's width and is redrawn whole by draw(picture), as often as the screen is:
-// picture = {x, y: {domain, kind, label, most, bare?: no line and no ticks}, marks: [...], readout?(x, y) -> {text, x?, y?} | null}.
+// picture = {x, y: {domain, kind, label, most, bare?: no line and no ticks}, marks: [...], readout?(x, y) -> {text, x?, y?} | null,
+// scrub?(x): called while the picture is dragged}.
 // A mark is {kind: "line" | "band" | "cross" | "dot" | "vertical" | "horizontal" | "text", …}; see PAINTERS below.
 export class Chart {
   constructor(parent, life, { height, label, right = 14, left = 46, canvas = false, equal = null }) {
@@ -100,7 +101,16 @@ export class Chart {
     this.root.append(this.axes, this.plot, this.over, this.pointer);
     this.figure.append(this.root);
     parent.append(this.figure);
-    life.listen(this.root, "pointermove", (event) => this.hover(event));
+    life.listen(this.root, "pointermove", (event) => {
+      this.hover(event);
+      if (this.root.hasPointerCapture(event.pointerId)) this.picture.scrub?.(this.at(event)[0]);
+    });
+    life.listen(this.root, "pointerdown", (event) => {
+      if (!this.picture?.scrub) return;
+      this.root.setPointerCapture(event.pointerId);
+      event.preventDefault(); // no text is selected on the way
+      this.picture.scrub(this.at(event)[0]);
+    });
     life.listen(this.root, "pointerleave", () => this.pointer.replaceChildren());
     life.watchSize(this.figure, () => {
       this.available = this.figure.clientWidth;
@@ -110,6 +120,7 @@ export class Chart {
 
   draw(picture) {
     this.picture = picture;
+    this.root.classList.toggle("lrlab-scrubbed", Boolean(picture.scrub));
     const { left, right, top, bottom, equal } = this.layout;
     this.available ??= this.figure.clientWidth; // asked for at each drawing, it would make the browser lay out the page anew
     const width = Math.max(240, this.available || 480);

@@ -125,6 +125,10 @@ function linearSlider(spec, changed, life) {
   return {
     root,
     get: () => Number(slider.value),
+    set(value) {
+      slider.value = String(value);
+      show();
+    },
   };
 }
 

@@ -15,6 +15,16 @@ RULES: dict[str, UpdateRule] = {
     "RMSprop": updates.rmsprop(),
     "Adam": updates.adam(),
 }
+FURTHER_RULES: dict[str, UpdateRule] = {
+    "AMSGrad": updates.amsgrad(),
+    "RAdam": updates.radam(),
+    "AdamW": updates.adamw(),
+    "Lion": updates.lion(),
+    "Muon with AdamW": updates.partition({updates.matrices: updates.muon()}, rest=updates.adamw()),
+    "D-Adaptation": updates.dadapt_adam(),
+    "Prodigy": updates.prodigy(),
+    "Polyak": updates.polyak(),
+}
 WITH_MOMENTUM: dict[str, Callable[..., UpdateRule]] = {"Heavy ball": updates.heavy_ball, "Nesterov": updates.nesterov}
 TASKS: dict[str, Callable[[], Task]] = {
     "Digits, MLP": tasks.digits_mlp,
@@ -26,7 +36,7 @@ TASKS: dict[str, Callable[[], Task]] = {
 
 def rules(*labels: str) -> dict[str, UpdateRule]:
     """The rules of these labels, in this order."""
-    return {label: RULES[label] for label in labels}
+    return {label: (RULES | FURTHER_RULES)[label] for label in labels}
 
 
 def in_full(label: str) -> str:

@@ -22,7 +22,7 @@ from lrlib._compiler.identity import identity
 from lrlib.models import initial_parameters
 from lrlib.surfaces import Surface
 from lrlib.tasks import Task
-from lrlib.updates import UpdateRule, effective_rates, named_tensors, nested_tensors
+from lrlib.updates import UpdateRule, effective_rates, has_effective_rates, named_tensors, nested_tensors
 from lrlib.widgets.hosting.packing import pack_bytes
 
 Shape = tuple[int, ...]
@@ -132,7 +132,10 @@ def rule_program(
 def training_programs(
     tasks: Mapping[str, Task], *, rules: Mapping[str, UpdateRule], batch_sizes: Sequence[int], effective: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """All that ``trainer.js`` needs to train these tasks by these rules, packed, under the names that it asks for."""
+    """All that ``trainer.js`` needs to train these tasks by these rules, packed, under the names that it asks for.
+
+    With ``effective``, the rules that have effective rates record them.
+    """
     makers: dict[str, Callable[[], Artifact]] = {}
     for label, task in tasks.items():
         tensors = model_tensors(task)
@@ -140,7 +143,8 @@ def training_programs(
             makers[f"gradient:{label}:{batch_size}"] = partial(gradient_program, task, batch_size=batch_size)
         makers[f"evaluation:{label}"] = partial(evaluation_program, task, examples=len(task.validation[0]))
         for name, rule in rules.items():
-            makers[f"rule:{label}:{name}"] = partial(rule_program, rule, tensors=tensors, effective=effective)
+            recorded = effective and has_effective_rates(rule)
+            makers[f"rule:{label}:{name}"] = partial(rule_program, rule, tensors=tensors, effective=recorded)
     return compiled(makers)
 
 

@@ -94,7 +94,10 @@ export function makeTrainer({ programs, tasks, data, schedules = {} }) {
       descent.move(rate * factors[t]);
       record.used.push(ruleProgram.ports.learning_rate[0]);
       record.ratio.push(median(descent.ratios));
-      if (spread) record.spread.push(spreadOf(ruleProgram.ports.effective_rate, spread));
+      if (spread) {
+        const { effective_rate: rates } = ruleProgram.ports; // not every rule has one for each parameter
+        record.spread.push(rates ? spreadOf(rates, spread) : Array(spread.length + 1).fill(NaN));
+      }
       if ((t + 1) % every === 0 || t + 1 === steps) evaluate(t + 1);
       if (performance.now() - since > CHUNK && t + 1 < steps) {
         if (performance.now() - told > SHOW_EVERY) {
