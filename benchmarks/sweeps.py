@@ -1,14 +1,15 @@
 """How much a sweep costs, as a multiple of one plain torch run of as many steps, measured side by side.
 
 Run by ``make bench``. Each row interleaves its contestants over several rounds and prints medians; nothing is asserted.
-Bars for compiled code: 2 for the MLP at batch 16 (K = 32), 0.5 for one run of the transformer, 0.25 for Rosenbrock.
+Bars for compiled code: 2 for the MLP at batch 16 (K = 32), 0.5 for one run of the transformer, 0.25 for Rosenbrock, 6
+for Muon (K = 32).
 """
 
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,11 @@ from lrlib import surfaces, tasks, training, updates
 from lrlib.models import initial_parameters
 
 Rule = Callable[[], updates.UpdateRule]
+Optimizer = Callable[..., Any]
 Contestants = dict[str, Callable[[], object]]
 
 
-def plain_run(
-    task: tasks.Task, optimizer: type[torch.optim.Optimizer], *, steps: int, batch_size: int
-) -> Callable[[], None]:
+def plain_run(task: tasks.Task, optimizer: Optimizer, *, steps: int, batch_size: int) -> Callable[[], None]:
     """The loop that everybody writes: ``nn.Module``, ``torch.optim``, ``loss.backward()``."""
     x, y = (part.float() if part.is_floating_point() else part for part in task.train)
     order = tasks.batch_order(len(x), batch_size=batch_size, steps=steps, seed=0)
@@ -78,10 +78,34 @@ def ratio(seconds: dict[str, list[float]], name: str, of: str) -> float:
     return statistics.median(a / b for a, b in zip(seconds[name], seconds[of], strict=True))
 
 
+def muon() -> updates.UpdateRule:
+    """Muon for the matrices, AdamW for the rest."""
+    return updates.partition({updates.matrices: updates.muon()}, rest=updates.adamw())
+
+
+class TorchMuon:
+    """The same in torch: an optimizer for each kind of tensor."""
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], lr: float) -> None:
+        kinds: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
+        for parameter in parameters:
+            kinds[parameter.dim() == 2].append(parameter)
+        self.optimizers = [torch.optim.Muon(kinds[True], lr=lr), torch.optim.AdamW(kinds[False], lr=lr)]
+
+    def zero_grad(self) -> None:
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+
+    def step(self) -> None:
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+
 ROWS = [
     ("digits MLP", tasks.digits_mlp, updates.sgd, torch.optim.SGD, 64, 32, 100),
     ("digits MLP", tasks.digits_mlp, updates.sgd, torch.optim.SGD, 16, 32, 100),
     ("digits MLP", tasks.digits_mlp, updates.adam, torch.optim.Adam, 64, 32, 100),
+    ("digits MLP", tasks.digits_mlp, muon, TorchMuon, 64, 32, 50),
     ("digits CNN", tasks.digits_cnn, updates.sgd, torch.optim.SGD, 64, 32, 20),
     ("digits CNN", tasks.digits_cnn, updates.adam, torch.optim.Adam, 64, 32, 20),
     ("transformer", tasks.pydoc_transformer, updates.adam, torch.optim.Adam, 16, 16, 6),
