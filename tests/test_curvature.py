@@ -1,6 +1,7 @@
 """Sharpness against known spectra, whole Hessians, and what it must leave alone."""
 
 import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lrlib import models, tasks, training
-from lrlib.diagnostics import curvature, hessian_eigenvalues, run_sharpness, sharpness
+from lrlib import models, tasks, training, updates
+from lrlib.diagnostics import curvature, hessian_eigenvalues, preconditioner, run_sharpness, sharpness
 from lrlib.models import initial_parameters
 
 NOTHING = torch.zeros(1)
@@ -71,6 +72,69 @@ def test_all_copies_of_a_multiple_eigenvalue_are_found() -> None:
         copies = int(g.integers(2, 5))
         values = np.concatenate([[5.0] * copies, [4.0], g.uniform(0, 3, g.integers(80, 300))])
         np.testing.assert_allclose(of_bowl(values, count=copies + 1, tolerance=1e-3), [*[5.0] * copies, 4.0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("count", [12, 120])  # the whole Hessian, and Lanczos' method
+def test_the_preconditioned_sharpness_is_that_of_the_scaled_hessian(count: int) -> None:
+    bowl = Bowl(np.linspace(-1.0, 4.0, count))
+    scale = torch.linspace(0.01, 3.0, count, dtype=torch.float64)[torch.randperm(count)]
+    whole = bowl.basis.T @ torch.diag(bowl.spectrum) @ bowl.basis  # type: ignore[operator, arg-type]
+    expected = torch.linalg.eigvalsh(whole / torch.sqrt(torch.outer(scale, scale))).max()
+    found = sharpness(bowl, output, NOTHING, NOTHING, preconditioner={"weight": scale}, tolerance=1e-8)
+    assert found == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("side", [0.98, 1.02])
+def test_a_rule_that_divides_by_it_is_stable_below_two_over_the_rate(side: float) -> None:
+    bowl = Bowl(np.linspace(0.1, 4.0, 60))
+    scale = torch.linspace(0.05, 3.0, 60, dtype=torch.float64)
+    rate = side * 2 / sharpness(bowl, output, NOTHING, NOTHING, preconditioner={"weight": scale}, tolerance=1e-8)
+    for _ in range(2000):
+        [gradient] = torch.autograd.grad(bowl(NOTHING), [bowl.weight])
+        bowl.weight.data -= rate * gradient / scale
+    assert (bowl(NOTHING).item() < 1e-3) == (side < 1)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rule"),
+    [
+        (partial(torch.optim.Adam, lr=0.01), updates.adam()),
+        (partial(torch.optim.Adam, lr=0.01, amsgrad=True), updates.amsgrad()),
+        (partial(torch.optim.RMSprop, lr=0.01), updates.rmsprop()),
+        (partial(torch.optim.Adagrad, lr=0.01), updates.adagrad()),
+    ],
+)
+def test_the_preconditioner_of_a_torch_optimizer_is_what_the_rule_divides_by(optimizer: Any, rule: Any) -> None:
+    task = tasks.digits_mlp(hidden=(8,))
+    settings = {"learning_rates": [0.01], "rule": rule, "steps": 7, "batch_size": 64, "dtype": torch.float64}
+    stack = training.start(task, **settings)
+    stack.advance(7)
+    model = initial_parameters(task.model, seed=0).double()
+    made = optimizer(model.parameters())
+    x, y = task.train
+    for rows in tasks.batch_order(len(x), batch_size=64, steps=7, seed=0):
+        made.zero_grad()
+        task.loss(model(x[rows].double()), y[rows]).backward()
+        made.step()
+    flat = torch.cat([p.flatten() for p in preconditioner(model, made).values()])
+    effective = stack.effective_rates()[0]
+    known = ~effective.isnan()
+    torch.testing.assert_close(0.01 / effective[known], flat[known], rtol=1e-6, atol=0)
+
+
+def test_what_cannot_precondition_is_named() -> None:
+    model = nn.Linear(2, 1)
+    with pytest.raises(TypeError, match=r"optimizer must be torch\.optim's Adam"):
+        preconditioner(model, torch.optim.SGD(model.parameters()))
+    with pytest.raises(ValueError, match="one that has made a step with 'weight'"):
+        preconditioner(model, torch.optim.Adam(model.parameters()))
+    with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module"):
+        preconditioner(3, torch.optim.Adam(model.parameters()))  # type: ignore[arg-type]
+    bowl = Bowl([1.0, 2.0])
+    with pytest.raises(ValueError, match="preconditioner must be tensors by name"):
+        sharpness(bowl, output, NOTHING, NOTHING, preconditioner={"weight": torch.ones(3)})
+    with pytest.raises(ValueError, match="preconditioner must be finite numbers above 0"):
+        sharpness(bowl, output, NOTHING, NOTHING, preconditioner={"weight": torch.zeros(2)})
 
 
 def test_all_eigenvalues_of_a_bowl() -> None:

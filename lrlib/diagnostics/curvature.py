@@ -34,10 +34,8 @@ class _NotFinite(ArithmeticError):
     """A product of the Hessian is infinite or NaN."""
 
 
-def sharpness(
-    model: nn.Module, loss: Loss, inputs: Any, targets: Any, *, which: str = "LA", tolerance: float = 1e-3
-) -> float:
-    """The first of :func:`hessian_eigenvalues`: the largest one, by default.
+def sharpness(model: nn.Module, loss: Loss, inputs: Any, targets: Any, **options: Any) -> float:
+    """The first of :func:`hessian_eigenvalues`, which takes the same options: the largest one, by default.
 
     >>> import torch
     >>> line = torch.nn.Linear(2, 1, bias=False)
@@ -45,7 +43,7 @@ def sharpness(
     >>> round(sharpness(line, torch.nn.functional.mse_loss, x, torch.zeros(2, 1)), 4)
     9.0
     """
-    return float(hessian_eigenvalues(model, loss, inputs, targets, which=which, tolerance=tolerance)[0])
+    return float(hessian_eigenvalues(model, loss, inputs, targets, **options)[0])
 
 
 def run_sharpness(
@@ -53,8 +51,7 @@ def run_sharpness(
     parameters: Mapping[str, Tensor] | nn.Module,
     *,
     examples: int | None = None,
-    which: str = "LA",
-    tolerance: float = 1e-3,
+    **options: Any,
 ) -> float:
     """:func:`sharpness` of a task's training loss at ``parameters``, in their own dtype.
 
@@ -63,7 +60,7 @@ def run_sharpness(
         parameters: the model's parameters and buffers by name, as in :attr:`lrlib.training.Run.parameters`, or a module
             that has them.
         examples: take the loss over the first so many training examples; over all if None.
-        which, tolerance: as in :func:`hessian_eigenvalues`.
+        options: as in :func:`hessian_eigenvalues`.
 
     >>> from lrlib import tasks, training
     >>> task = tasks.digits_mlp(hidden=(8,))
@@ -80,7 +77,7 @@ def run_sharpness(
     if examples is not None:
         count = _check.integer("examples", examples, at_least=1, at_most=task.examples)
         inputs, targets = tree_map(lambda tensor: tensor[:count], (inputs, targets))
-    return sharpness(model, task.loss, inputs, targets, which=which, tolerance=tolerance)
+    return sharpness(model, task.loss, inputs, targets, **options)
 
 
 def _filled(task: Task, parameters: Mapping[str, Tensor]) -> nn.Module:
@@ -105,6 +102,7 @@ def hessian_eigenvalues(
     count: int = 1,
     which: str = "LA",
     tolerance: float = 1e-3,
+    preconditioner: Mapping[str, Tensor] | None = None,
 ) -> np.ndarray:
     """(count,) eigenvalues of the Hessian of ``loss(model(inputs), targets)`` at the model's parameters, in float64.
 
@@ -121,6 +119,8 @@ def hessian_eigenvalues(
         count: how many eigenvalues.
         which: ``"LA"``, the algebraically largest first; ``"SA"``, the smallest, most negative first; ``"LM"``, the
             largest in magnitude first, whatever their sign.
+        preconditioner: P, by name a positive tensor of the shape of each parameter: take the eigenvalues of P^-½ H P^-½
+            instead, which are what a rule that divides by P sees; see :func:`preconditioner`.
         tolerance: relative size of the residual at which Lanczos' method stops; the relative error of an eigenvalue is
             at most that, and as a rule near its square. Products in float32 round at about 1e-6.
 
@@ -148,13 +148,15 @@ def hessian_eigenvalues(
     if not gradient.requires_grad:  # the loss is linear in the parameters
         return np.zeros(count)
     pieces = list(weights.values())
+    scale = None if preconditioner is None else _scale(preconditioner, weights)
 
     def product(v: np.ndarray) -> np.ndarray:
-        along = torch.from_numpy(np.array(v).ravel()).to(gradient.device, gradient.dtype)
+        v = np.array(v).ravel()
+        along = torch.from_numpy(v if scale is None else v * scale).to(gradient.device, gradient.dtype)
         found = torch.autograd.grad(
             gradient, pieces, along, retain_graph=True, allow_unused=True, materialize_grads=True
         )
-        result = _flat(found).double().cpu().numpy()
+        result = _flat(found).double().cpu().numpy() * (1.0 if scale is None else scale)
         if not np.isfinite(result).all():
             raise _NotFinite
         return result
@@ -167,6 +169,18 @@ def hessian_eigenvalues(
         )
     except _NotFinite:
         return np.full(count, np.nan)
+
+
+def _scale(preconditioner: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> np.ndarray:
+    """(parameters,) P^-½."""
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    given = {name: tuple(preconditioner[name].shape) for name in shapes if name in preconditioner}
+    if given != shapes:
+        _check.fail("preconditioner", f"tensors by name, of the shapes {shapes}", given)
+    flat = _flat(tuple(preconditioner[name].detach() for name in shapes)).double().cpu().numpy()
+    if not (np.isfinite(flat) & (flat > 0)).all():
+        _check.fail("preconditioner", "finite numbers above 0", flat.min())
+    return flat**-0.5
 
 
 def _flat(tensors: tuple[Tensor, ...]) -> Tensor:
