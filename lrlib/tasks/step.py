@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import grad_and_value
 
 from lrlib.models import apply_model, initial_parameters
@@ -33,9 +33,11 @@ class TrainingStep:
     ``step(params, state, learning_rate, inputs, targets, held)`` gives ``(loss, params, state, grad_norm)``.
 
     ``params`` is what the rule takes: one row [(1, P)] of all trained parameters for a flattenable rule, else each
-    with an axis in front, (1, *shape). The learning rate, the loss and the gradient's norm have shape (1,).
+    with an axis in front, (1, *shape). The learning rate, the loss and the gradient's norm have shape (1,). ``model``
+    is the module whose code ``step`` runs, with parameters that have no part in it.
     """
 
+    model: nn.Module
     init: Callable[[int, torch.dtype], tuple[list[Tensor], State]]
     held: Callable[[int, torch.dtype], list[Tensor]]
     step: Step
@@ -92,4 +94,4 @@ def training_step(task: Task, rule: UpdateRule) -> TrainingStep:
     def held(seed: int, dtype: torch.dtype) -> list[Tensor]:
         return drawn(others, seed, dtype)
 
-    return TrainingStep(init, held, step)
+    return TrainingStep(model, init, held, step)

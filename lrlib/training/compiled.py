@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map, tree_structure, tree_unflatten
 
 from lrlib._compiler import Program, compile_step, is_compiled
-from lrlib._compiler.identity import identity
-from lrlib.models import initial_parameters
+from lrlib._compiler.identity import identity, structure
 from lrlib.tasks import Task, augment_batch, training_step
 from lrlib.training.stack import Plan, Stack
 from lrlib.updates import State, UpdateRule, named_tensors, nested_tensors
@@ -39,7 +38,7 @@ class Compilation:
         batch = tree_map(lambda tensor: tensor[:batch_size], task.train[0]) if streamed else task.train[0]
         inputs, targets = named_leaves("inputs", batch), named_leaves("targets", task.train[1])
         trees = [tree_structure(part) for part in task.train]
-        drawn = dict(initial_parameters(task.model, seed=0).named_parameters())
+        drawn, told = dict(pure.model.named_parameters()), structure(pure.model)
         sizes = [drawn[name].numel() for name in task.trained]
 
         def step(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -68,7 +67,7 @@ class Compilation:
             "outputs": (*recorded, *names),
             "per_step": ("learning_rate", "rows", *(inputs if streamed else [])),
             "dtype": dtype,
-            "identity": identity("training", task.model, task.loss, rule, streamed),
+            "identity": told and identity("training", told, task.trained, task.loss, rule, streamed),
         }
         self._program: Program | None = None
         self._busy = threading.Lock()
@@ -102,8 +101,9 @@ class Compilation:
 def compilation(plan: Plan) -> Compilation:
     """What there is to compile for a plan: made anew each time, since functions may change what they compute.
 
-    What :mod:`lrlib._compiler.identity` can name is traced once on a machine all the same. All else, such as a function
-    of a notebook, is traced each time, and only the C compiler is spared where the traced program was met before.
+    What :mod:`lrlib._compiler.identity` can name is traced once on a machine all the same: a model by the modules that
+    it is made of, whoever wrote the function that makes it. All else, such as a notebook's own loss or module class, is
+    traced each time, and only the C compiler is spared where the traced program was met before.
     """
     return Compilation(
         plan.task,

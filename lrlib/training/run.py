@@ -100,9 +100,9 @@ def sweep(
             ``"auto"``: compiled where steps × (runs + 8) is 20,000 or more, else torch, and torch for what cannot be
             compiled. It is the arguments alone that decide, so that the same call gives the same bits.
             ``provenance["engine_note"]`` says why it was torch. The engines agree to rounding.
-            Functions of this package and of torch are known by their names and numbers; any others, such as a
-            notebook's, are traced anew at each call, and so are the values they use. They must compute the same each
-            time that they are called.
+            Functions and modules of this package and of torch are known by their names and numbers; any others, such
+            as a notebook's own loss or module class, are traced anew at each call, and so are the values they use.
+            They must compute the same each time that they are called.
         progress: show a progress bar.
 
     Raises:
