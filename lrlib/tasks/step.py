@@ -43,8 +43,8 @@ class TrainingStep:
     step: Step
 
 
-def training_step(task: Task, rule: UpdateRule) -> TrainingStep:
-    """The pure training step of one run of ``task`` under ``rule``.
+def training_step(task: Task, rule: UpdateRule, *, clip_norm: float | None = None) -> TrainingStep:
+    """The pure training step of one run of ``task`` under ``rule``; ``clip_norm`` as in :func:`lrlib.training.sweep`.
 
     Pure and without data-dependent control flow, so ``make_fx`` can trace it. The model must keep no buffers.
     """
@@ -88,6 +88,9 @@ def training_step(task: Task, rule: UpdateRule) -> TrainingStep:
 
         gradients, loss = grad_and_value(loss_of)(pieces_of(params))
         norm = torch.cat([gradient.reshape(-1) for gradient in gradients]).square().sum().sqrt()
+        if clip_norm is not None:
+            scale = (clip_norm / (norm + 1e-6)).clamp(max=1.0)
+            gradients = [gradient * scale for gradient in gradients]
         params, state = rule.step(params, rows(gradients), state, learning_rate, loss=loss.reshape(1))
         return loss.reshape(1), params, state, norm.reshape(1)
 

@@ -27,9 +27,16 @@ class Compilation:
     """
 
     def __init__(
-        self, task: Task, rule: UpdateRule, *, batch_size: int, dtype: torch.dtype, record_updates: bool
+        self,
+        task: Task,
+        rule: UpdateRule,
+        *,
+        batch_size: int,
+        dtype: torch.dtype,
+        clip_norm: float | None,
+        record_updates: bool,
     ) -> None:
-        pure = training_step(task, rule)
+        pure = training_step(task, rule, clip_norm=clip_norm)
         params, state = pure.init(0, dtype)
         carried = {"params": params, **state}
         names = list(named_tensors(carried))
@@ -67,15 +74,15 @@ class Compilation:
             "outputs": (*recorded, *names),
             "per_step": ("learning_rate", "rows", *(inputs if streamed else [])),
             "dtype": dtype,
-            "identity": told and identity("training", told, task.trained, task.loss, rule, streamed),
+            "identity": told and identity("training", told, task.trained, task.loss, rule, clip_norm, streamed),
         }
         self._program: Program | None = None
         self._busy = threading.Lock()
-        self._task, self._rest = weakref.ref(task), (rule, batch_size, dtype, record_updates)
+        self._task, self._rest = weakref.ref(task), (rule, batch_size, dtype, clip_norm, record_updates)
 
     def fits(self, plan: Plan) -> bool:
         """Whether this is the compilation of the plan's step."""
-        rest = (plan.rule, plan.batch_size, plan.dtype, plan.record_updates)
+        rest = (plan.rule, plan.batch_size, plan.dtype, plan.clip_norm, plan.record_updates)
         return self._task() is plan.task and self._rest == rest
 
     @property
@@ -110,6 +117,7 @@ def compilation(plan: Plan) -> Compilation:
         plan.rule,
         batch_size=plan.batch_size,
         dtype=plan.dtype,
+        clip_norm=plan.clip_norm,
         record_updates=plan.record_updates,
     )
 
@@ -120,8 +128,6 @@ def obstacle(plan: Plan, model: nn.Module) -> str | None:
         return "the package ziglang is not installed"
     if plan.device.type != "cpu":
         return f"the device is {plan.device.type}"
-    if plan.clip_norm is not None:
-        return "clip_norm is for the torch engine"
     if not plan.rule.traceable:
         return f"the rule {plan.rule.name} cannot be traced"
     if any(True for _ in model.buffers()):

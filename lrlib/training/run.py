@@ -160,7 +160,9 @@ def start(
     model = _example(task)
     plan = checked_plan(task, model=model, **settings)
     if compilation is not None and not compilation.fits(plan):
-        _check.fail("compilation", "one for the same task, rule, batch_size, dtype and record_updates", compilation)
+        _check.fail(
+            "compilation", "one for the same task, rule, batch_size, dtype, clip_norm and record_updates", compilation
+        )
     make = _maker(plan, model, engine=settings.get("engine", "auto"), runs=len(rates), made=compilation)
     return make(learning_rates=rates, seeds=np.full(len(rates), seed))
 
