@@ -170,6 +170,11 @@ class CompiledStack(Stack):
             self._carried.append(named_tensors({"params": params, **plan.rule.init(params)}))
 
     @property
+    def stride(self) -> int:
+        """Many where a minibatch is a row of indices, since each call costs as much as some tens of updates."""
+        return super().stride if self.plan.task.augment is not None else 500
+
+    @property
     def state(self) -> State:
         """The rule's state after the last update."""
         if self.step == 0:

@@ -129,7 +129,7 @@ def sweep(
             stack = make(learning_rates=np.tile(rates, len(group)), seeds=np.repeat(group, len(rates)))
             while not stack.done:
                 before = stack.step
-                stack.advance(50)
+                stack.advance(50 if progress else stack.stride)
                 bar.update(stack.step - before)
             sweeps.append(stack.records())
     return concatenate(sweeps)
