@@ -8,6 +8,8 @@ The page's twin is ``lrlib/widgets/trainer/random.js``.
 Source: M. E. O'Neill (2015), Developing a seed_seq Alternative; NumPy documentation, Parallel random number generation.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 
@@ -17,6 +19,7 @@ USES = ("weights", "order", "split", "labels", "augmentation", "dropout", "evalu
 SEEDS = 2**32  # seeds are 0 … SEEDS - 1
 
 
+@lru_cache(maxsize=2**14, typed=True)  # every arm of a comparison asks for the keys of the same epochs
 def stream_key(use: str, seed: int, *numbers: int) -> int:
     """A 32-bit key for one use of randomness.
 

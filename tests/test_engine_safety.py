@@ -143,6 +143,66 @@ def test_the_default_dtype_is_part_of_a_name(empty_cache):
     assert (single.dtype, double.dtype) == (np.float32, np.float64)
 
 
+class Branded(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) * SCALE
+
+
+def hooked(factor: float) -> nn.Module:
+    layer = nn.Linear(64, 10)
+    layer.register_forward_hook(lambda module, inputs, output: factor * output)
+    return layer
+
+
+def overridden(factor: float) -> nn.Module:
+    layer = nn.Identity()
+    layer.forward = lambda x: factor * x
+    return nn.Sequential(nn.Linear(64, 10), layer)
+
+
+def twice(shared: bool) -> nn.Module:
+    middle, other = (nn.Linear(64, 64).requires_grad_(False) for _ in range(2))
+    return nn.Sequential(middle, nn.Tanh(), middle if shared else other, nn.Tanh(), nn.Linear(64, 10))
+
+
+SWITCHED = {  # a model that a value closed over decides, and two values
+    "size": (lambda value: nn.Sequential(nn.Linear(64, value), nn.ReLU(), nn.Linear(value, 10)), 4, 8),
+    "slope": (lambda value: nn.Sequential(nn.Linear(64, 10), nn.LeakyReLU(value)), 0.1, 0.5),
+    "kind": (lambda value: nn.Sequential(nn.Linear(64, 10), value()), nn.ReLU, nn.Tanh),
+    "epsilon": (lambda value: nn.Sequential(nn.Linear(64, 10), nn.LayerNorm(10, eps=value)), 1e-5, 1.0),
+    "bias": (lambda value: nn.Linear(64, 10, bias=value), True, False),
+    "frozen": (lambda value: nn.Sequential(nn.Linear(64, 10).requires_grad_(value), nn.Linear(10, 10)), True, False),
+    "shared": (twice, True, False),
+    "hook": (hooked, 1.0, 2.0),
+    "forward": (overridden, 1.0, 2.0),
+    "class": (lambda value: nn.Sequential(nn.Linear(64, 10), nn.Tanh(), (Branded, nn.Linear)[value](10, 10)), 0, 1),
+}
+
+
+@pytest.mark.parametrize("switched", SWITCHED)
+def test_models_of_one_function_are_told_apart(empty_cache, monkeypatch, switched):
+    make, *values = SWITCHED[switched]
+    monkeypatch.setitem(globals(), "SCALE", 3.0)
+    for value in values:
+        compiled, plain = both(own_task(model=lambda value=value: make(value)))
+        np.testing.assert_allclose(compiled, plain, rtol=1e-9)
+
+
+def test_a_model_of_torchs_own_modules_is_traced_once_whoever_makes_it(empty_cache, monkeypatch):
+    def scaled(gain):
+        layer = nn.Linear(64, 10)
+        layer.weight.data *= gain
+        return layer
+
+    traced = count(monkeypatch, api, "lower")
+    for gain in (1.0, 2.0):
+        compiled, plain = both(own_task(model=lambda gain=gain: scaled(gain)))
+        np.testing.assert_allclose(compiled, plain, rtol=1e-9)
+    assert len(traced) == 1
+    both(own_task(model=lambda: Branded(64, 10)))
+    assert len(traced) == 3  # twice: such a step must be the same function each time
+
+
 # --- the cache on disk ---
 
 RACE = """
@@ -408,8 +468,8 @@ def test_steps_compile_side_by_side_and_once_each(empty_cache, monkeypatch):
     own = own_task(model=partial(nn.Linear, 64, 10), loss=scaled_loss)  # without an identity
     rules = [updates.sgd(), updates.adam(), updates.sgd()]
     calls = [{"task": task, "rule": rule, **SHORT} for task in (MLP, own) for rule in rules]
-    clipped, eager = {"task": MLP, "clip_norm": 1.0, **SHORT}, {"task": split(0), "engine": "torch", **SHORT}
-    training.compile_ahead([*calls, clipped, eager])
+    eager = {"task": split(0), "engine": "torch", **SHORT}
+    training.compile_ahead([*calls, eager])
     assert len(made) == 4
     for call in calls:
         assert training.sweep(**call, engine="compiled").provenance["engine"] == "compiled"

@@ -43,16 +43,26 @@ def test_update_ratios_are_the_torch_engines():
 
 def test_a_compilation_is_ready_once_it_was_made():
     settings = {"batch_size": 9, "dtype": torch.float64, "steps": 5, "device": "cpu"}
-    task = tasks.Task("own", lambda: nn.Linear(64, 10), MLP.train, MLP.validation, MLP.loss)
+    loss = lambda outputs, targets: MLP.loss(outputs, targets)  # noqa: E731  without a name in the cache
+    task = tasks.Task("own", lambda: nn.Linear(64, 10), MLP.train, MLP.validation, loss)
     compilation = compilation_for(task, **settings)
     assert not compilation.ready
     compilation.program()
     assert compilation.ready
-    assert compilation_for(task, clip_norm=1.0, **settings) is None
+    assert not compilation_for(task, clip_norm=1.0, **settings).ready
     stack = training.start(task, learning_rates=[0.1], compilation=compilation, **settings)
     assert stack.engine == "compiled"
     with pytest.raises(ValueError, match="compilation must be one for the same task"):
         training.start(MLP, learning_rates=[0.1], compilation=compilation, **settings)
+
+
+@pytest.mark.parametrize("rule", [updates.sgd(momentum=0.9), updates.adam()], ids=lambda rule: rule.name)
+def test_clipping_is_that_of_torch(rule):
+    free = training.sweep(MLP, engine="compiled", rule=rule, **SETTINGS)
+    norm = float(np.median(free.grad_norm))  # clips some steps and not others
+    compiled, plain = engines(MLP, clip_norm=norm, rule=rule)
+    np.testing.assert_allclose(compiled.loss, plain.loss, rtol=1e-8)
+    assert not np.allclose(compiled.loss, free.loss)
 
 
 def test_feedback_and_float32():
@@ -89,7 +99,6 @@ class Normalized(nn.Sequential):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"clip_norm": 1.0}, "clip_norm is for the torch engine"),
         ({"rule": updates.from_torch(torch.optim.SGD)}, "cannot be traced"),
         ({"task": tasks.Task("norm", Normalized, MLP.train, MLP.validation, MLP.loss)}, "the model keeps buffers"),
     ],

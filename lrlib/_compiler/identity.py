@@ -16,6 +16,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import torch
+from torch import nn
 
 from lrlib import STARTED
 
@@ -38,6 +39,42 @@ def identity(*parts: Any) -> str | None:
         return _described(parts)
     except _Nameless:
         return None
+
+
+def structure(model: nn.Module) -> str | None:
+    """One text for what a module computes with parameters that it is *handed*; None if it has no name.
+
+    Class and settings of each module within, and the names, shapes and dtypes of its parameters, but not their values:
+    so it names a step that gets them as inputs, and no other. Modules that share a parameter are told from modules that
+    do not. Buffers, hooks, tensors as attributes and classes of the reader's own have no name.
+
+    >>> from torch.nn import Linear, ReLU, Sequential
+    >>> structure(Sequential(Linear(2, 3), ReLU())) == structure(Sequential(Linear(2, 3), ReLU()))
+    True
+    >>> structure(Sequential(Linear(2, 3), ReLU())) == structure(Sequential(Linear(2, 3), ReLU(inplace=True)))
+    False
+    """
+    first = {id(parameter): name for name, parameter in model.named_parameters()}  # of shared ones, the first name
+    return identity(
+        *(
+            [name, type(module), _settings(module), _parameters(module, first)]
+            for name, module in model.named_modules(remove_duplicate=False)
+        )
+    )
+
+
+def _settings(module: nn.Module) -> dict[str, Any]:
+    """All that a module holds, hooks and buffers among it, but for what is told beside it."""
+    others = ("_parameters", "_modules", "_non_persistent_buffers_set")
+    return {name: value for name, value in vars(module).items() if name not in others}
+
+
+def _parameters(module: nn.Module, first: Mapping[int, str]) -> list[Any]:
+    """For each parameter the name that it is handed by, and what it looks like; None where a module has none."""
+    return [
+        (name, (first[id(p)], p.shape, p.dtype, p.requires_grad) if type(p) is nn.Parameter else p)
+        for name, p in module._parameters.items()
+    ]
 
 
 class _Nameless(Exception):

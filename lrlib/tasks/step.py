@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import grad_and_value
 
 from lrlib.models import apply_model, initial_parameters
@@ -33,16 +33,18 @@ class TrainingStep:
     ``step(params, state, learning_rate, inputs, targets, held)`` gives ``(loss, params, state, grad_norm)``.
 
     ``params`` is what the rule takes: one row [(1, P)] of all trained parameters for a flattenable rule, else each
-    with an axis in front, (1, *shape). The learning rate, the loss and the gradient's norm have shape (1,).
+    with an axis in front, (1, *shape). The learning rate, the loss and the gradient's norm have shape (1,). ``model``
+    is the module whose code ``step`` runs, with parameters that have no part in it.
     """
 
+    model: nn.Module
     init: Callable[[int, torch.dtype], tuple[list[Tensor], State]]
     held: Callable[[int, torch.dtype], list[Tensor]]
     step: Step
 
 
-def training_step(task: Task, rule: UpdateRule) -> TrainingStep:
-    """The pure training step of one run of ``task`` under ``rule``.
+def training_step(task: Task, rule: UpdateRule, *, clip_norm: float | None = None) -> TrainingStep:
+    """The pure training step of one run of ``task`` under ``rule``; ``clip_norm`` as in :func:`lrlib.training.sweep`.
 
     Pure and without data-dependent control flow, so ``make_fx`` can trace it. The model must keep no buffers.
     """
@@ -86,10 +88,13 @@ def training_step(task: Task, rule: UpdateRule) -> TrainingStep:
 
         gradients, loss = grad_and_value(loss_of)(pieces_of(params))
         norm = torch.cat([gradient.reshape(-1) for gradient in gradients]).square().sum().sqrt()
+        if clip_norm is not None:
+            scale = (clip_norm / (norm + 1e-6)).clamp(max=1.0)
+            gradients = [gradient * scale for gradient in gradients]
         params, state = rule.step(params, rows(gradients), state, learning_rate, loss=loss.reshape(1))
         return loss.reshape(1), params, state, norm.reshape(1)
 
     def held(seed: int, dtype: torch.dtype) -> list[Tensor]:
         return drawn(others, seed, dtype)
 
-    return TrainingStep(init, held, step)
+    return TrainingStep(model, init, held, step)

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map, tree_structure, tree_unflatten
 
 from lrlib._compiler import Program, compile_step, is_compiled
-from lrlib._compiler.identity import identity
-from lrlib.models import initial_parameters
+from lrlib._compiler.identity import identity, structure
 from lrlib.tasks import Task, augment_batch, training_step
 from lrlib.training.stack import Plan, Stack
 from lrlib.updates import State, UpdateRule, named_tensors, nested_tensors
@@ -28,9 +27,16 @@ class Compilation:
     """
 
     def __init__(
-        self, task: Task, rule: UpdateRule, *, batch_size: int, dtype: torch.dtype, record_updates: bool
+        self,
+        task: Task,
+        rule: UpdateRule,
+        *,
+        batch_size: int,
+        dtype: torch.dtype,
+        clip_norm: float | None,
+        record_updates: bool,
     ) -> None:
-        pure = training_step(task, rule)
+        pure = training_step(task, rule, clip_norm=clip_norm)
         params, state = pure.init(0, dtype)
         carried = {"params": params, **state}
         names = list(named_tensors(carried))
@@ -39,7 +45,7 @@ class Compilation:
         batch = tree_map(lambda tensor: tensor[:batch_size], task.train[0]) if streamed else task.train[0]
         inputs, targets = named_leaves("inputs", batch), named_leaves("targets", task.train[1])
         trees = [tree_structure(part) for part in task.train]
-        drawn = dict(initial_parameters(task.model, seed=0).named_parameters())
+        drawn, told = dict(pure.model.named_parameters()), structure(pure.model)
         sizes = [drawn[name].numel() for name in task.trained]
 
         def step(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -68,15 +74,15 @@ class Compilation:
             "outputs": (*recorded, *names),
             "per_step": ("learning_rate", "rows", *(inputs if streamed else [])),
             "dtype": dtype,
-            "identity": identity("training", task.model, task.loss, rule, streamed),
+            "identity": told and identity("training", told, task.trained, task.loss, rule, clip_norm, streamed),
         }
         self._program: Program | None = None
         self._busy = threading.Lock()
-        self._task, self._rest = weakref.ref(task), (rule, batch_size, dtype, record_updates)
+        self._task, self._rest = weakref.ref(task), (rule, batch_size, dtype, clip_norm, record_updates)
 
     def fits(self, plan: Plan) -> bool:
         """Whether this is the compilation of the plan's step."""
-        rest = (plan.rule, plan.batch_size, plan.dtype, plan.record_updates)
+        rest = (plan.rule, plan.batch_size, plan.dtype, plan.clip_norm, plan.record_updates)
         return self._task() is plan.task and self._rest == rest
 
     @property
@@ -102,14 +108,16 @@ class Compilation:
 def compilation(plan: Plan) -> Compilation:
     """What there is to compile for a plan: made anew each time, since functions may change what they compute.
 
-    What :mod:`lrlib._compiler.identity` can name is traced once on a machine all the same. All else, such as a function
-    of a notebook, is traced each time, and only the C compiler is spared where the traced program was met before.
+    What :mod:`lrlib._compiler.identity` can name is traced once on a machine all the same: a model by the modules that
+    it is made of, whoever wrote the function that makes it. All else, such as a notebook's own loss or module class, is
+    traced each time, and only the C compiler is spared where the traced program was met before.
     """
     return Compilation(
         plan.task,
         plan.rule,
         batch_size=plan.batch_size,
         dtype=plan.dtype,
+        clip_norm=plan.clip_norm,
         record_updates=plan.record_updates,
     )
 
@@ -120,8 +128,6 @@ def obstacle(plan: Plan, model: nn.Module) -> str | None:
         return "the package ziglang is not installed"
     if plan.device.type != "cpu":
         return f"the device is {plan.device.type}"
-    if plan.clip_norm is not None:
-        return "clip_norm is for the torch engine"
     if not plan.rule.traceable:
         return f"the rule {plan.rule.name} cannot be traced"
     if any(True for _ in model.buffers()):
@@ -162,6 +168,11 @@ class CompiledStack(Stack):
         for k in range(len(seeds)):
             params = [tensor[k : k + 1] for tensor in self._params]
             self._carried.append(named_tensors({"params": params, **plan.rule.init(params)}))
+
+    @property
+    def stride(self) -> int:
+        """Many where a minibatch is a row of indices, since each call costs as much as some tens of updates."""
+        return super().stride if self.plan.task.augment is not None else 500
 
     @property
     def state(self) -> State:

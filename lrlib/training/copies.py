@@ -80,10 +80,13 @@ class Copies:
             for begin in range(0, count, EVALUATION_BATCH):
                 rows = slice(begin, min(begin + EVALUATION_BATCH, count))
                 outputs = self._forward(own, _copied(inputs, rows), True)
-                for name, measure in self._measures.items():
-                    values = vmap(measure, in_dims=(0, None))(outputs, _copied(targets, rows))
+                found = vmap(self._measured, in_dims=(0, None))(outputs, _copied(targets, rows))
+                for name, values in found.items():
                     total[name] += values.cpu().double() * (rows.stop - begin)
         return {name: (value / count).numpy() for name, value in total.items()}
+
+    def _measured(self, outputs: Any, targets: Any) -> dict[str, Tensor]:
+        return {name: measure(outputs, targets) for name, measure in self._measures.items()}
 
     @torch.no_grad()
     def with_statistics(self, tensors: Tensors, inputs: Any, *, step: int) -> Tensors:

@@ -100,9 +100,9 @@ def sweep(
             ``"auto"``: compiled where steps × (runs + 8) is 20,000 or more, else torch, and torch for what cannot be
             compiled. It is the arguments alone that decide, so that the same call gives the same bits.
             ``provenance["engine_note"]`` says why it was torch. The engines agree to rounding.
-            Functions of this package and of torch are known by their names and numbers; any others, such as a
-            notebook's, are traced anew at each call, and so are the values they use. They must compute the same each
-            time that they are called.
+            Functions and modules of this package and of torch are known by their names and numbers; any others, such
+            as a notebook's own loss or module class, are traced anew at each call, and so are the values they use.
+            They must compute the same each time that they are called.
         progress: show a progress bar.
 
     Raises:
@@ -129,7 +129,7 @@ def sweep(
             stack = make(learning_rates=np.tile(rates, len(group)), seeds=np.repeat(group, len(rates)))
             while not stack.done:
                 before = stack.step
-                stack.advance(50)
+                stack.advance(50 if progress else stack.stride)
                 bar.update(stack.step - before)
             sweeps.append(stack.records())
     return concatenate(sweeps)
@@ -160,7 +160,9 @@ def start(
     model = _example(task)
     plan = checked_plan(task, model=model, **settings)
     if compilation is not None and not compilation.fits(plan):
-        _check.fail("compilation", "one for the same task, rule, batch_size, dtype and record_updates", compilation)
+        _check.fail(
+            "compilation", "one for the same task, rule, batch_size, dtype, clip_norm and record_updates", compilation
+        )
     make = _maker(plan, model, engine=settings.get("engine", "auto"), runs=len(rates), made=compilation)
     return make(learning_rates=rates, seeds=np.full(len(rates), seed))
 

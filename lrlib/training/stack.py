@@ -92,6 +92,11 @@ class Stack:
         return tree_map(place, tree)
 
     @property
+    def stride(self) -> int:
+        """How many updates to make at once where nobody watches: the numbers do not depend on it."""
+        return 50
+
+    @property
     def done(self) -> bool:
         """Whether all planned updates were made."""
         return self.step == self.plan.steps
