@@ -111,11 +111,11 @@ def dadapt_adam(
 
     Args:
         betas: (β₁, β₂), each in [0, 1).
-        eps: ε > 0, not scaled by d: while d is small, it is not small beside √v of small gradients.
+        eps: ε > 0, as in Adam: beside √v of the gradients, which does not hold d.
         weight_decay: λ >= 0, decoupled, as in AdamW.
         d0: the first estimate, > 0.
         growth_rate: the most that d grows by in an update.
-        use_bias_correction: multiplies γ by √(1 - β₂ᵗ) / (1 - β₁ᵗ).
+        use_bias_correction: multiplies γ by √(1 - β₂ᵗ) / (1 - β₁ᵗ); without it d̂ may exceed the true distance.
 
     Raises:
         TypeError, ValueError: for an argument out of its range.
