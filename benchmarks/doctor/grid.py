@@ -51,7 +51,7 @@ class Grid:
     decayed: np.ndarray
 
 
-def _name(setting: Setting, rule: str) -> Path:
+def path_of(setting: Setting, rule: str) -> Path:
     return CACHE / f"{setting.name}-{rule}.npz".replace(" ", "_")
 
 
@@ -102,18 +102,18 @@ def run_grid(setting: Setting, rule: str) -> None:
         for k, v in parts.items()
     }
     CACHE.mkdir(parents=True, exist_ok=True)
-    np.savez(_name(setting, rule), rates=rates, **arrays)
+    np.savez(path_of(setting, rule), rates=rates, **arrays)
 
 
 def load_grid(setting: Setting, rule: str) -> Grid:
-    with np.load(_name(setting, rule)) as held:
+    with np.load(path_of(setting, rule)) as held:
         return Grid(task=setting.name, rule=rule, **{name: held[name] for name in held.files})
 
 
 def main(which: str) -> None:
     for setting in {"development": DEVELOPMENT, "held-out": HELD_OUT}[which]:
         for rule in setting.top:
-            if not _name(setting, rule).exists():
+            if not path_of(setting, rule).exists():
                 before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
                 run_grid(setting, rule)
                 grid = load_grid(setting, rule)

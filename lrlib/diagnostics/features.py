@@ -13,6 +13,7 @@ from lrlib.curves import Curve
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 FEW = 4  # points below which a series has no shape
+POINTS = 21  # what a course is thinned to
 
 
 class Series(NamedTuple):
@@ -36,8 +37,36 @@ def validation(curve: Curve) -> Series | None:
 
 
 def judged(curve: Curve) -> Series:
-    """What is to be low in the end: the validation loss, or the training loss where there is no validation."""
-    return validation(curve) or training(curve)
+    """What is to be low in the end, at 21 times at most, so that features do not depend on how often it was logged.
+
+    The validation loss, its values nearest to evenly spaced times; or the training loss where there is no validation,
+    as the means of stretches, since one minibatch says little.
+    """
+    held_out = validation(curve)
+    return thinned(held_out) if held_out is not None else stretches(training(curve))
+
+
+def thinned(series: Series) -> Series:
+    """The values nearest to ``POINTS`` evenly spaced times; all where there are no more."""
+    if len(series.values) <= POINTS:
+        return series
+    times = np.linspace(series.time[0], series.time[-1], POINTS)
+    after = np.searchsorted(series.time, times).clip(1, len(series.time) - 1)
+    nearer = np.abs(series.time[after - 1] - times) <= np.abs(series.time[after] - times)
+    chosen = np.unique(after - nearer)
+    return Series(series.time[chosen], series.values[chosen])
+
+
+def stretches(series: Series) -> Series:
+    """The first value and the means of ``POINTS - 1`` stretches of equal duration; all where there are no more."""
+    if len(series.values) <= POINTS:
+        return series
+    place = np.minimum((series.time * (POINTS - 1)).astype(int), POINTS - 2)
+    there = np.unique(place)
+    means = [float(series.values[place == k].mean()) for k in there]
+    times = [float(series.time[place == k].max()) for k in there]
+    few = max(1, len(series.values) // 100)
+    return Series(np.array([0.0, *times]), np.array([float(series.values[:few].mean()), *means]))
 
 
 def _series(steps: Array, values: Array, curve: Curve) -> Series:
@@ -213,3 +242,43 @@ def _rates(curve: Curve) -> Series | None:
         return None
     found = _series(curve.steps, curve.rates, curve)
     return found if len(found.values) >= FEW and found.values.max() > 0 else None
+
+
+def hot(curve: Curve, share: float = 0.12) -> Series:
+    """The judged loss while the rate is at least ``share`` of its peak; all of it where rates are not known."""
+    series, rates = judged(curve), _rates(curve)
+    if rates is None:
+        return series
+    at = np.searchsorted(rates.time, series.time - 1e-9).clip(max=len(rates.time) - 1)
+    keep = rates.values[at] >= share * rates.values.max()
+    return Series(series.time[keep], series.values[keep]) if keep.sum() >= FEW else series
+
+
+def share_up(series: Series) -> float:
+    """Of all the way that the loss went up and down, the share that it went up: 0 for a steady fall, ½ where none."""
+    moves = np.diff(series.values)
+    way = float(np.abs(moves).sum())
+    return float(moves[moves > 0].sum()) / way if way > 0 and len(series.values) >= FEW else np.nan
+
+
+def wobble(series: Series) -> float:
+    """The noise of a value over the fall from the start to the least."""
+    whole = level(series, 0, 0.02) - float(series.values.min()) if len(series.values) >= FEW else 0.0
+    return noise(series) / whole if whole > 0 else np.nan
+
+
+def growth(series: Series) -> float:
+    """The last value over the first, as a natural logarithm; NaN where either is not above 0."""
+    first, last = series.values[[0, -1]] if len(series.values) else (np.nan, np.nan)
+    return float(np.log(last / first)) if first > 0 and last > 0 else np.nan
+
+
+def late_jump(series: Series) -> tuple[float, float]:
+    """How much of the fall so far was lost again after the first third, 0 to above 1, and when (0 to 1)."""
+    if len(series.values) < FEW:
+        return np.nan, np.nan
+    least = np.minimum.accumulate(series.values)
+    fell = series.values[0] - least
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lost = np.where((fell > 0.3 * np.abs(series.values[0])) & (series.time > 1 / 3), (series.values - least) / fell, 0)
+    return float(lost.max()), float(series.time[lost.argmax()])

@@ -1,5 +1,6 @@
 """Short continuations of a run that settle what its curves cannot."""
 
+import math
 from dataclasses import dataclass
 
 from lrlib import _check
@@ -27,3 +28,15 @@ class Probe:
         _check.integer("steps", self.steps, at_least=0)
         if isinstance(self.after, bool) or not isinstance(self.after, int | float):
             _check.fail("after", "a number", self.after, error=TypeError)
+
+    @property
+    def gain(self) -> float:
+        """How much lower the loss became, as a natural logarithm; where a loss is not above 0, as a share of its size.
+
+        Minus infinity where the continuation diverged.
+        """
+        if not math.isfinite(self.after):
+            return -math.inf
+        if self.before > 0 and self.after > 0:
+            return math.log(self.before / self.after)
+        return (self.before - self.after) / max(abs(self.before), 1e-12)
