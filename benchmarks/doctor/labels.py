@@ -1,7 +1,6 @@
 """What would have helped each run: every remedy's measured gain, from the grid."""
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +27,7 @@ class Case:
     place: int
     seed: int
     curve: Curve
-    bare: Curve
+    less: Mapping[str, Curve]
     probe: Probe | None
     gains: dict[str, float]
     helping: tuple[str, ...]
@@ -102,10 +101,10 @@ def cases(grid: Grid) -> Iterator[Case]:
                     "validation_steps": evaluations,
                     "rates": grid.used[s, r, k],
                 }
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    curve = Curve(steps=steps, update_ratio=grid.ratio[s, r, k], **own)
-                    bare = Curve(steps=steps, **own)
+                less = {
+                    "rates": Curve(steps=steps, **{name: own[name] for name in own if name != "rates"}),
+                    "validation": Curve(own["loss"], steps=steps, rates=own["rates"]),
+                }
                 before, after = float(grid.validation[s, r, k, -1]), float(grid.cough[s, r, k])
                 yield Case(
                     grid.task,
@@ -113,8 +112,8 @@ def cases(grid: Grid) -> Iterator[Case]:
                     shape,
                     r,
                     k,
-                    curve,
-                    bare,
+                    Curve(steps=steps, **own),
+                    less,
                     Probe(before, after, 3.0, COUGH) if np.isfinite(before) else None,
                     {m: float(g[s, r].mean()) for m, g in gains.items()},
                     helping,

@@ -11,16 +11,16 @@ Policy = Callable[[Case], str | None]
 MEASURES = ("improves", "harms", "false alarm", "miss", "precision")
 
 
-def advice(case: Case, *, updates: bool, probe: bool) -> str | None:
-    found = diagnose(case.curve if updates else case.bare, probe=case.probe if probe else None)
+def advice(case: Case, *, probe: bool = False, without: str = "") -> str | None:
+    found = diagnose(case.less.get(without, case.curve), probe=case.probe if probe else None)
     return next((r for finding in found.findings for r in finding.remedies[:1] if r in FREE), None)
 
 
 POLICIES: Mapping[str, Policy] = {
-    "doctor": lambda case: advice(case, updates=False, probe=False),
-    "doctor, cough": lambda case: advice(case, updates=False, probe=True),
-    "doctor, update ratio": lambda case: advice(case, updates=True, probe=False),
-    "doctor, update ratio, cough": lambda case: advice(case, updates=True, probe=True),
+    "doctor": advice,
+    "doctor, cough": lambda case: advice(case, probe=True),
+    "doctor without rates": lambda case: advice(case, without="rates"),
+    "doctor without validation": lambda case: advice(case, without="validation"),
     "always ×9": lambda case: "rate ×9",
     "always nothing": lambda case: None,
 }

@@ -187,17 +187,6 @@ def jitter(series: Series, start: float = 0.5) -> float:
     return noise(series, start, 1) / size(series) if size(series) > 0 else np.nan
 
 
-def spike(series: Series) -> float:
-    """How far the loss rose above its first tenth-part level at any later time, as a logarithm or share."""
-    if len(series.values) < FEW:
-        return np.nan
-    first, most = level(series, 0, 0.02), float(series.values.max())
-    if series.values.min() > 0:
-        return float(np.log(most / first))
-    whole = float(np.ptp(series.values))
-    return (most - first) / whole if whole > 0 else 0.0
-
-
 def gap(curve: Curve) -> float:
     """Validation loss over training loss at the end, as a natural logarithm; NaN where either is not above 0."""
     held_out, seen = validation(curve), training(curve)
@@ -223,18 +212,6 @@ def last_rate(curve: Curve) -> float:
     if rates is None:
         return np.nan
     return float(rates.values[rates.time >= 0.98].mean() / rates.values.max()) if rates.values.max() > 0 else np.nan
-
-
-def update_size(curve: Curve) -> float:
-    """The base-10 logarithm of the greatest update-to-weight ratio, smoothed over a twentieth of the run."""
-    if curve.update_ratio is None:
-        return np.nan
-    ratio = curve.update_ratio[np.isfinite(curve.update_ratio) & (curve.update_ratio > 0)]
-    if not len(ratio):
-        return np.nan
-    width = max(1, len(ratio) // 20)
-    parts = [float(np.median(ratio[k : k + width])) for k in range(0, len(ratio), width)]
-    return float(np.log10(max(parts)))
 
 
 def _rates(curve: Curve) -> Series | None:
