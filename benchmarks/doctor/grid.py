@@ -2,7 +2,6 @@
 
 import os
 import resource
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +44,6 @@ class Grid:
     rates: np.ndarray
     loss: np.ndarray
     validation: np.ndarray
-    ratio: np.ndarray
     used: np.ndarray
     cough: np.ndarray
     decayed: np.ndarray
@@ -64,7 +62,7 @@ def run_grid(setting: Setting, rule: str) -> None:
     plain, decaying = RULES[rule]
     common = {"seeds": SEEDS, "batch_size": setting.batch_size, "eval_every": EVERY, "eval_examples": 400}
     shape = (RATES, len(SEEDS))
-    parts: dict[str, list[np.ndarray]] = {k: [] for k in ("loss", "validation", "ratio", "used", "cough", "decayed")}
+    parts: dict[str, list[np.ndarray]] = {k: [] for k in ("loss", "validation", "used", "cough", "decayed")}
     for name, schedule in ALL.items():
         longer = s.join([s.scale(schedule, 1 / FACTOR), s.constant(1.0)], boundaries=[T])
         found = sweep(
@@ -73,16 +71,12 @@ def run_grid(setting: Setting, rule: str) -> None:
             schedule=longer,
             rule=plain,
             steps=T + COUGH,
-            record_updates=True,
             unfinished="ok",
             **common,
         )
         last = T // EVERY
         parts["loss"].append(found.loss[:, :T])
         parts["validation"].append(found.validation_loss[:, : last + 1])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            parts["ratio"].append(np.nanmedian(found.update_ratio[:, :T], axis=-1))
         parts["used"].append(found.rates_used[:, :T])
         parts["cough"].append(found.validation_loss[:, last + 1])
         if name in SHAPES:
@@ -107,7 +101,7 @@ def run_grid(setting: Setting, rule: str) -> None:
 
 def load_grid(setting: Setting, rule: str) -> Grid:
     with np.load(path_of(setting, rule)) as held:
-        return Grid(task=setting.name, rule=rule, **{name: held[name] for name in held.files})
+        return Grid(task=setting.name, rule=rule, **{name: held[name] for name in held.files if name != "ratio"})
 
 
 def main(which: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.doctor.grid import ALL, COUGH, EVERY, SHAPES, Grid, T
-from lrlib.curves import Curve
+from lrlib.curves import Curve, first_divergence
 from lrlib.diagnostics import Probe
 
 FREE = ("rate ×3", "rate ×9", "rate ÷3", "rate ÷9", "warm up", "decay", "hold", "stop", "regularize")
@@ -52,8 +52,8 @@ def _moved(shape: str, remedy: str) -> str | None:
 
 def paired_gains(grid: Grid) -> dict[str, np.ndarray]:
     """(shapes, rates, seeds) of each remedy: log of the final validation loss over the one that it leads to."""
-    final = _logs(grid.validation[..., -1])
-    shapes, rates, seeds = final.shape
+    final = _logs(_final(grid))
+    _, rates, seeds = final.shape
     places = np.arange(rates)
     gains = {}
     for remedy, move in (("rate ×3", 1), ("rate ×9", 2), ("rate ÷3", -1), ("rate ÷9", -2)):
@@ -73,6 +73,11 @@ def paired_gains(grid: Grid) -> dict[str, np.ndarray]:
     return {remedy: np.clip(gain, -CLIP, CLIP) for remedy, gain in gains.items()}
 
 
+def _final(grid: Grid) -> np.ndarray:
+    """The final validation loss, infinite where the training loss diverged by the package's one rule."""
+    return np.where(first_divergence(grid.loss.astype(np.float64), 1e3) < 0, grid.validation[..., -1], np.inf)
+
+
 def _logs(losses: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         logs = np.log(losses.astype(np.float64))
@@ -88,7 +93,7 @@ def cases(grid: Grid) -> Iterator[Case]:
         error = np.sqrt((variance + np.median(variance)) / 2)  # four seeds know little of their own spread
         helps[remedy] = (mean > HELPS) & (mean > ERRORS * error)
         harms[remedy] = (mean < -HELPS) & (mean < -ERRORS * error)
-    centre = _logs(grid.validation[..., -1]).mean(axis=-1)
+    centre = _logs(_final(grid)).mean(axis=-1)
     near = centre < centre.min() + np.log1p(NEAR)
     steps, evaluations = np.arange(T), np.arange(0, T + 1, EVERY)
     for s, shape in enumerate(NAMES):

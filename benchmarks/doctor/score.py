@@ -69,7 +69,7 @@ def table(cases: Sequence[Case], policies: Mapping[str, Policy] = POLICIES, draw
 
 
 def families(cases: Sequence[Case], given: Sequence[str | None]) -> dict[str, dict[str, float]]:
-    """By the family of the best remedy: how many runs, and the share of them in which the advice helps (or is silent)."""
+    """By the family of the best remedy: how many runs, and in which share of them advice helps (or is silent)."""
     result = {}
     for truth in sorted({case.truth for case in cases}):
         own = [(c, a) for c, a in zip(cases, given, strict=True) if c.truth == truth]

@@ -257,5 +257,17 @@ def late_jump(series: Series) -> tuple[float, float]:
     least = np.minimum.accumulate(series.values)
     fell = series.values[0] - least
     with np.errstate(divide="ignore", invalid="ignore"):
-        lost = np.where((fell > 0.3 * np.abs(series.values[0])) & (series.time > 1 / 3), (series.values - least) / fell, 0)
+        lost = np.where(
+            (fell > 0.3 * np.abs(series.values[0])) & (series.time > 1 / 3), (series.values - least) / fell, 0
+        )
     return float(lost.max()), float(series.time[lost.argmax()])
+
+
+def still_falling(series: Series) -> float:
+    """How much the loss fell from the middle of a series to its end, relative to the end's size."""
+    if len(series.values) < FEW:
+        return np.nan
+    start, span = series.time[0], series.time[-1] - series.time[0]
+    middle, end = level(series, start + 0.45 * span, start + 0.6 * span), float(series.values[-2:].mean())
+    whole = abs(end) if series.values.min() > 0 else float(np.ptp(series.values))
+    return (middle - end) / whole if whole > 0 else np.nan

@@ -32,6 +32,10 @@ BARS = {
     "points": Bar(8, "fewer moves up and down say nothing of their share"),
     "steady": Bar(0.012, GRID),
     "unsteady": Bar(0.2, GRID),
+    "unsteady, then lowered": Bar(0.25, GRID + ": a rate that falls later may well be high at first"),
+    "shaken": Bar(0.05, GRID),
+    "still falling": Bar(0.02, GRID),
+    "slow": Bar(0.35, "the training loss alone: near the ½ of a straight fall"),
     "far too low": Bar(0.2, GRID),
     "far too high": Bar(0.27, GRID),
     "rebound": Bar(0.15, GRID),
@@ -40,6 +44,7 @@ BARS = {
     "kept": Bar(0.5, "a rate that never halved"),
     "batch noise": Bar(0.3, GRID),
     "cough": Bar(-0.03, GRID),
+    "cough lost": Bar(-9.0, GRID),
     "jump": Bar(0.5, "half of what was learnt is lost again"),
 }
 
@@ -102,7 +107,8 @@ def at_chance(curve: Curve, probe: Probe | None) -> Finding | None:
     text += "." if classes is None else f": {last:.5g} is ln {classes}, guessing among {classes} classes."
     text += " Curves do not tell whether the rate is too high or no gradient arrives."
     seen = Evidence("fall of the training loss, as a share of its start", fell, bar("learnt"))
-    return Finding("at chance", text, (seen,), ("rate ÷9", "check outputs"), "measured")
+    remedies = ("check outputs", "rate ÷9") if f.validation(curve) is None else ("rate ÷9", "check outputs")
+    return Finding("at chance", text, (seen,), remedies, "measured")
 
 
 def guessing(loss: float) -> int | None:
@@ -116,10 +122,13 @@ def guessing(loss: float) -> int | None:
 def rate_too_high(curve: Curve, probe: Probe | None) -> Finding | None:
     """The judged loss goes up on much of its way while the rate is high."""
     series = f.hot(curve)
-    if curve.diverged_at() is not None or not _enough(curve) or not f.share_up(series) > bar("unsteady"):
+    least = bar("unsteady, then lowered" if f.last_rate(curve) <= bar("kept") else "unsteady")
+    if curve.diverged_at() is not None or not _enough(curve) or not f.share_up(series) > least:
         return None
     far = f.fall(f.judged(curve)) < bar("far too high")
-    seen = [Evidence("share of the way up while the rate is high", f.share_up(series), bar("unsteady"))]
+    if not far and not f.jitter(series, 0) > bar("shaken"):
+        return None
+    seen = [Evidence("share of the way up while the rate is high", f.share_up(series), least)]
     if far:
         seen.append(Evidence("fall, as a share of the start", f.fall(f.judged(curve)), bar("far too high")))
     text = f"the {_name(curve)} goes up on {f.share_up(series):.0%} of its way: it jumps about more than it falls."
@@ -154,6 +163,8 @@ def spent_schedule(curve: Curve, probe: Probe | None) -> Finding | None:
     """The rate was next to nothing for much of the run, and the loss fell steadily until then."""
     if not f.spent(curve) > bar("spent") or not _steady(curve) or f.fall(f.judged(curve)) < bar("learnt"):
         return None
+    if probe is not None and probe.gain < bar("cough lost"):
+        return None
     seen = (Evidence("share of the run below 12 % of the peak rate", f.spent(curve), bar("spent")),)
     text = f"the rate was below 12 % of its peak for {f.spent(curve):.0%} of the run, and little was learnt then."
     return Finding("schedule spent early", text, seen, ("hold", "rate ×3"), "likely")
@@ -161,7 +172,10 @@ def spent_schedule(curve: Curve, probe: Probe | None) -> Finding | None:
 
 def rate_too_low(curve: Curve, probe: Probe | None) -> Finding | None:
     """The judged loss falls without a stumble: a higher rate falls faster."""
-    if not _steady(curve) or f.spent(curve) > bar("spent") and not f.fall(f.judged(curve)) < bar("learnt"):
+    far = f.fall(f.judged(curve)) < bar("far too low")
+    if f.spent(curve) > bar("spent") and not f.fall(f.judged(curve)) < bar("learnt"):
+        return None  # then the schedule is to be mended first
+    if not _steady(curve) or not (far or f.still_falling(f.hot(curve)) > bar("still falling")):
         return None
     if probe is None and f.spent(curve) <= bar("spent") and f.wobble(f.hot(curve)) > bar("smooth"):
         return None  # with a probe, the probe tells
@@ -171,7 +185,6 @@ def rate_too_low(curve: Curve, probe: Probe | None) -> Finding | None:
     seen = [Evidence("share of the way up", f.share_up(series), bar("steady"))]
     if probe is not None:
         seen.append(Evidence("log gain of the continuation at a higher rate", probe.gain, bar("cough")))
-    far = f.fall(series) < bar("far too low")
     if far:
         seen.append(Evidence("fall, as a share of the start", f.fall(series), bar("far too low")))
     text = f"the {_name(curve)} falls without a stumble" + (", and hardly at all." if far else ".")
@@ -210,7 +223,13 @@ def _enough(curve: Curve) -> bool:
 
 
 def _steady(curve: Curve) -> bool:
-    return curve.diverged_at() is None and _enough(curve) and f.share_up(f.judged(curve)) <= bar("steady")
+    """A judged loss that falls with next to no step up; of a training loss alone, one that falls nearly straight."""
+    series = f.judged(curve)
+    if curve.diverged_at() is not None or not _enough(curve):
+        return False
+    if f.validation(curve) is not None:
+        return f.share_up(series) <= bar("steady")
+    return f.share_up(series) <= bar("unsteady") and f.slowness(series) > bar("slow")
 
 
 def _name(curve: Curve) -> str:
