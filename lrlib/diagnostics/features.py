@@ -235,7 +235,7 @@ def share_up(series: Series) -> float:
     """Of all the way that the loss went up and down, the share that it went up: 0 for a steady fall, ½ where none."""
     moves = np.diff(series.values)
     way = float(np.abs(moves).sum())
-    return float(moves[moves > 0].sum()) / way if way > 0 and len(series.values) >= FEW else np.nan
+    return float(moves[moves > 0].sum()) / way if way > 0 and len(moves) >= 2 else np.nan
 
 
 def wobble(series: Series) -> float:

@@ -31,10 +31,11 @@ BARS = {
     "learnt": Bar(0.03, "less of a fall than any trained run of the development tasks"),
     "points": Bar(8, "fewer moves up and down say nothing of their share"),
     "steady": Bar(0.012, GRID),
-    "unsteady": Bar(0.2, GRID),
-    "unsteady, then lowered": Bar(0.25, GRID + ": a rate that falls later may well be high at first"),
+    "unsteady": Bar(0.15, GRID),
+    "unsteady, then lowered": Bar(0.22, GRID + ": a rate that falls later may well be high at first"),
     "shaken": Bar(0.05, GRID),
-    "still falling": Bar(0.02, GRID),
+    "still falling": Bar(0.01, GRID),
+    "still falling much": Bar(0.3, GRID),
     "slow": Bar(0.35, "the training loss alone: near the ½ of a straight fall"),
     "far too low": Bar(0.2, GRID),
     "far too high": Bar(0.27, GRID),
@@ -44,7 +45,6 @@ BARS = {
     "kept": Bar(0.5, "a rate that never halved"),
     "batch noise": Bar(0.3, GRID),
     "cough": Bar(-0.03, GRID),
-    "cough lost": Bar(-9.0, GRID),
     "jump": Bar(0.5, "half of what was learnt is lost again"),
 }
 
@@ -97,7 +97,7 @@ def constant_validation(curve: Curve, probe: Probe | None) -> Finding | None:
 def at_chance(curve: Curve, probe: Probe | None) -> Finding | None:
     """The loss never left where it started, or fell back to guessing, and not because it creeps down."""
     series = f.stretches(f.training(curve))
-    if curve.diverged_at() is not None or len(series.values) < f.FEW:
+    if diverging(curve, probe) is not None or len(series.values) < f.FEW or f.level(series, 0, 0.02) == 0:
         return None
     fell, classes = f.fall(series), guessing(f.level(f.training(curve), 0.5, 1))
     if not fell < bar("learnt") or _steady(curve) or (classes is None and len(series.values) < bar("points")):
@@ -123,8 +123,10 @@ def rate_too_high(curve: Curve, probe: Probe | None) -> Finding | None:
     """The judged loss goes up on much of its way while the rate is high."""
     series = f.hot(curve)
     least = bar("unsteady, then lowered" if f.last_rate(curve) <= bar("kept") else "unsteady")
-    if curve.diverged_at() is not None or not _enough(curve) or not f.share_up(series) > least:
+    if not _enough(curve) or not f.share_up(series) > least:
         return None
+    if diverging(curve, probe) is not None or at_chance(curve, probe) is not None:
+        return None  # said already
     far = f.fall(f.judged(curve)) < bar("far too high")
     if not far and not f.jitter(series, 0) > bar("shaken"):
         return None
@@ -138,9 +140,11 @@ def rate_too_high(curve: Curve, probe: Probe | None) -> Finding | None:
 def past_its_best(curve: Curve, probe: Probe | None) -> Finding | None:
     """The validation loss ends well above its least."""
     series = f.validation(curve)
-    if series is None or curve.diverged_at() is not None or not f.rebound(f.thinned(series)) > bar("rebound"):
+    if series is None or curve.diverged_at() is not None or not _enough(curve):
         return None
     series = f.thinned(series)
+    if not f.rebound(series) > bar("rebound"):
+        return None
     seen = (Evidence("log of last over least validation loss", f.rebound(series), bar("rebound")),)
     text = f"the validation loss was least after {f.best_time(series):.0%} of the run and has risen since."
     return Finding("past its best validation point", text, seen, ("rate ÷3", "stop", "regularize"), "measured")
@@ -163,8 +167,6 @@ def spent_schedule(curve: Curve, probe: Probe | None) -> Finding | None:
     """The rate was next to nothing for much of the run, and the loss fell steadily until then."""
     if not f.spent(curve) > bar("spent") or not _steady(curve) or f.fall(f.judged(curve)) < bar("learnt"):
         return None
-    if probe is not None and probe.gain < bar("cough lost"):
-        return None
     seen = (Evidence("share of the run below 12 % of the peak rate", f.spent(curve), bar("spent")),)
     text = f"the rate was below 12 % of its peak for {f.spent(curve):.0%} of the run, and little was learnt then."
     return Finding("schedule spent early", text, seen, ("hold", "rate ×3"), "likely")
@@ -175,11 +177,11 @@ def rate_too_low(curve: Curve, probe: Probe | None) -> Finding | None:
     far = f.fall(f.judged(curve)) < bar("far too low")
     if f.spent(curve) > bar("spent") and not f.fall(f.judged(curve)) < bar("learnt"):
         return None  # then the schedule is to be mended first
-    if not _steady(curve) or not (far or f.still_falling(f.hot(curve)) > bar("still falling")):
+    falling, gain = f.still_falling(f.hot(curve)), 0.0 if probe is None else probe.gain
+    if not _steady(curve) or not (far or falling > bar("still falling") or gain > bar("still falling")):
         return None
-    if probe is None and f.spent(curve) <= bar("spent") and f.wobble(f.hot(curve)) > bar("smooth"):
-        return None  # with a probe, the probe tells
-    if probe is not None and probe.gain < bar("cough"):
+    smooth = f.wobble(f.hot(curve)) <= bar("smooth") or f.spent(curve) > bar("spent")
+    if gain < bar("cough") or (probe is None and not smooth and not falling > bar("still falling much")):
         return None
     series = f.judged(curve)
     seen = [Evidence("share of the way up", f.share_up(series), bar("steady"))]
