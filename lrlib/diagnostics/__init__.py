@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lrlib.diagnostics.coughing import cough, cough_run
     from lrlib.diagnostics.curvature import hessian_eigenvalues, run_sharpness, sharpness
     from lrlib.diagnostics.doctor import diagnose
     from lrlib.diagnostics.findings import Diagnosis, Evidence, Finding
@@ -17,6 +18,8 @@ _HOME = {
     "Evidence": "findings",
     "Finding": "findings",
     "Probe": "probes",
+    "cough": "coughing",
+    "cough_run": "coughing",
     "diagnose": "doctor",
 }
 __all__ = [
@@ -24,6 +27,8 @@ __all__ = [
     "Evidence",
     "Finding",
     "Probe",
+    "cough",
+    "cough_run",
     "diagnose",
     "hessian_eigenvalues",
     "run_sharpness",

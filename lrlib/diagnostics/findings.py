@@ -12,13 +12,10 @@ REMEDIES = {
     "decay": "let the rate fall to nearly 0 by the end of the run",
     "stop": "keep the weights of the best validation loss, and stop there",
     "regularize": "train with more weight decay, augmentation or data",
-    "warm up": "raise the rate from near 0 over the first tenth of the run",
     "check outputs": "check that the loss gets what it expects (no softmax before a cross-entropy), that the inputs "
     "are normalized, and that gradients reach the first layer; one batch alone should be learnt by heart",
     "check validation": "check what the validation loss is computed on, and that outputs differ between examples",
     "finer numbers": "stop here, or compute in a finer format (float64)",
-    "larger": "train a larger model at the same rate: if its training loss ends lower, size was the limit",
-    "cough": "continue for a twentieth of the run at three times the peak rate and read the validation loss (cough)",
 }
 SURE = ("measured", "likely", "a hypothesis")
 
