@@ -7,6 +7,7 @@ says); ``python -m benchmarks.doctor score development`` prints the table; so fo
 import argparse
 import json
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 from benchmarks.doctor import grid
@@ -33,6 +34,17 @@ else:
     for name in ("doctor", "doctor, cough"):
         print(name, scored[name]["families"])
     if given.write:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        command = [
+            "git",
+            "log",
+            "-1",
+            "--format=%H",
+            "--",
+            "lrlib/diagnostics/symptoms.py",
+            "lrlib/diagnostics/features.py",
+        ]
+        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        counts = {name: dict(Counter(c.truth for c in found if c.task == name)) for name in {c.task for c in found}}
         path = Path(__file__).parent / f"{given.which}.json"
-        path.write_text(json.dumps({"rules at commit": commit, "runs": len(found), **scored}, indent=1) + "\n")
+        whole = {"rules at commit": commit, "runs": len(found), "best remedies": counts, "policies": scored}
+        path.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")

@@ -26,11 +26,11 @@ POLICIES: Mapping[str, Policy] = {
 }
 
 
-def measures(cases: Sequence[Case], given: Sequence[str | None]) -> dict[str, float]:
-    """Shares in percent, NaN where there is nothing to count."""
+def measures(cases: Sequence[Case], given: Sequence[str | None]) -> dict[str, float | None]:
+    """Shares in percent, None where there is nothing to count."""
 
-    def share(hits: list[bool]) -> float:
-        return 100 * float(np.mean(hits)) if hits else np.nan
+    def share(hits: list[bool]) -> float | None:
+        return round(100 * float(np.mean(hits)), 1) if hits else None
 
     both = list(zip(cases, given, strict=True))
     return {
@@ -56,14 +56,15 @@ def table(cases: Sequence[Case], policies: Mapping[str, Policy] = POLICIES, draw
             rows[task] = measures([cases[k] for k in own], [given[k] for k in own])
         entry: dict = {"tasks": rows, "pooled": measures(cases, given), "families": families(cases, given)}
         for measure in MEASURES:
-            values = np.array([rows[task][measure] for task in tasks])
+            values = np.array([rows[task][measure] for task in tasks], dtype=float)  # None is NaN
             mean, (low, high) = np.nan, (np.nan, np.nan)
             if np.isfinite(values).any():
                 with np.errstate(all="ignore"):
                     sums, counts = np.nansum(values[drawn], axis=1), np.isfinite(values[drawn]).sum(axis=1)
                     mean = float(np.nanmean(values))
                     low, high = np.nanpercentile(sums[counts > 0] / counts[counts > 0], [2.5, 97.5])
-            entry[measure] = [round(mean, 1), round(float(low), 1), round(float(high), 1)]
+            three = (mean, float(low), float(high))
+            entry[measure] = [None if np.isnan(x) else round(x, 1) for x in three]
         result[name] = entry
     return result
 
@@ -81,6 +82,6 @@ def families(cases: Sequence[Case], given: Sequence[str | None]) -> dict[str, di
 def text(result: Mapping[str, dict]) -> str:
     lines = [f"{'':28}" + "".join(f"{m:>22}" for m in MEASURES)]
     for name, entry in result.items():
-        cells = [f"{entry[m][0]:.0f} [{entry[m][1]:.0f}, {entry[m][2]:.0f}]" for m in MEASURES]
+        cells = ["–" if entry[m][0] is None else "{:.0f} [{:.0f}, {:.0f}]".format(*entry[m]) for m in MEASURES]
         lines.append(f"{name:28}" + "".join(f"{cell:>22}" for cell in cells))
     return "\n".join(lines)
