@@ -34,11 +34,14 @@ class Plan:
         self._ratios: list[float] = []
         self._highest = 0.0
         self._joined: dict[int, float] = {}
-        self._from, self._rows = 0, np.empty((0, len(self._parts)))
+        self._from, self._groups = 0, len(rates)
+        self._rows: list[tuple[float, ...]] = []  # of the updates ahead
         self.settle(0, rates)
 
     def settle(self, step: int, rates: Sequence[float]) -> None:
         """Take the ratios of groups that have none yet from ``rates``; where all are 0, another update will tell."""
+        if len(self._ratios) == len(rates):
+            return
         new = range(len(self._ratios), len(rates))
         if len(self._parts) > 1:
             self._ratios += [1.0 if index < len(self._parts) else float("nan") for index in new]
@@ -46,31 +49,36 @@ class Plan:
             self._highest = max(rates)
             self._ratios = [rate / self._highest for rate in rates]
         elif self._ratios:  # a group that came later follows the plan from where it joined
-            planned = float(self._at(step)[0])
+            planned = float(self._parts[0](step, step + 1)[0])
             self._ratios += [rates[index] / planned if planned > 0 else float("nan") for index in new]
             self._joined |= {index: rates[index] / self._highest for index in new}
+        self._rows, self._groups = [], len(rates)
 
     def joins(self, step: int, group: int, rate: float) -> float | None:
         """The plan's rate, if the group has come with this update and by itself has more than the plan's highest."""
-        planned = float(self._at(step)[0])
+        planned = float(self._parts[0](step, step + 1)[0])
         return planned if group in self._joined and rate > planned * (1 + 1e-6) else None
 
-    def rejoin(self, step: int, group: int) -> float:
-        """The rate of a group in its second update, if its ratio is meant to the rates at the start, as by as_torch."""
+    def rejoin(self, step: int, group: int) -> None:
+        """Take the rate of a group that came later for one of the start, and its ratio to the highest there."""
         self._ratios[group] = self._joined.pop(group)
-        return self.rates(step, len(self._ratios))[group]
+        self._rows = []
 
     def has_joined(self, group: int) -> bool:
         """Whether a group came after the start, and its ratio may still be another."""
         return group in self._joined
 
-    def rates(self, step: int, groups: int) -> list[float]:
+    def rates(self, step: int) -> tuple[float, ...]:
         """The rate planned for each group at one update; NaN where nothing is planned."""
-        row = self._at(step)
-        ratios = self._ratios or [1.0] * groups
-        return [
-            float(row[index if len(row) > 1 and index < len(row) else 0]) * ratios[index] for index in range(groups)
-        ]
+        place = step - self._from
+        if not 0 <= place < len(self._rows):
+            self._from, place = step, 0
+            ahead = BLOCK if all(getattr(part, "cheap", False) for part in self._parts) else 1
+            columns = [part(step, step + ahead) for part in self._parts]
+            columns = (columns + columns[:1] * self._groups)[: self._groups]
+            ratios = self._ratios or [1.0] * self._groups
+            self._rows = list(zip(*(c.tolist() for c in map(np.multiply, columns, ratios)), strict=True))
+        return self._rows[place]
 
     def stretch(self, group: int, first: int, end: int) -> Array:
         """The rates planned for one group at the updates from ``first`` to before ``end``."""
@@ -80,13 +88,6 @@ class Plan:
             return part(first, end) * ratio
         except Exception:  # a function of the reader's own may know no other steps than those of the run
             return np.empty(0)
-
-    def _at(self, step: int) -> Array:
-        if not self._from <= step < self._from + len(self._rows):
-            ahead = BLOCK if all(getattr(part, "cheap", False) for part in self._parts) else 1
-            self._from = step
-            self._rows = np.column_stack([part(step, step + ahead) for part in self._parts])
-        return np.asarray(self._rows[step - self._from])
 
 
 def _parts(planned: Any) -> list[Part]:

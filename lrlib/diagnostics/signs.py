@@ -3,8 +3,10 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from torch.optim.lr_scheduler import LRScheduler
+
 from lrlib.diagnostics.departures import Departure
-from lrlib.diagnostics.torch_schedulers import Driver
+from lrlib.diagnostics.torch_schedulers import Driver, counter_of, states
 
 MANY = 100  # updates after which a scheduler that was never stepped is worth a word
 
@@ -22,29 +24,35 @@ class Signs:
         self._given: set[str] = set()
 
     def at(
-        self, step: int, rates: Rates, used: Sequence[Rates], drivers: Sequence[Driver], resumed: bool
+        self, step: int, rates: Rates, used: Sequence[Rates], schedulers: list[LRScheduler], *, resumed: bool
     ) -> Iterator[Departure]:
         """The signs at the update that is about to use ``rates``, after those ``used``."""
-        for kind, group, why in [
-            *self._not_a_rate(rates, used),
-            *self._after_loading(rates, drivers, first=not used or resumed),
-            *self._counted(step, rates, used, drivers),
-            *self._begun_anew(rates, used),
-        ]:
-            if kind not in self._given:
-                self._given.add(kind)
-                yield Departure(step, group, None, rates[group], why)
-        self.loaded = None
-        self._counters = [driver.counter for driver in drivers]
+        counters = [counter_of(scheduler) for scheduler in schedulers]
+        first = resumed or not used
+        stride = max((now - before for now, before in zip(counters, self._counters, strict=False)), default=0)
+        self._strides = self._strides + 1 if stride > 1 and used else 0
+        if first or min(rates) <= 0 or self._strides == 2 or rates[0] != used[-1][0]:  # something may be told
+            drivers = states(schedulers)
+            for kind, group, why in [
+                *self._not_a_rate(rates, used),
+                *self._after_loading(rates, drivers, first=first),
+                *self._counted(rates, used, drivers, stride),
+                *self._begun_anew(rates, used),
+            ]:
+                if kind not in self._given:
+                    self._given.add(kind)
+                    yield Departure(step, group, None, rates[group], why)
+        self.loaded, self._counters = None, counters
         if not used:
-            self._first_counters = self._counters
+            self._first_counters = counters
 
-    def at_the_end(self, drivers: Sequence[Driver], used: Sequence[Rates]) -> Iterator[Departure]:
+    def at_the_end(self, schedulers: list[LRScheduler], used: Sequence[Rates]) -> Iterator[Departure]:
         """The sign that only a whole run can give: a scheduler that was never stepped."""
-        counters = [driver.counter for driver in drivers]
+        counters = [counter_of(scheduler) for scheduler in schedulers]
         still = bool(counters) and counters == self._first_counters and all(rates == used[0] for rates in used)
         if still and len(used) >= MANY:
-            why = f"{drivers[0].name} was not stepped in {len(used)} updates: right only if no epoch has ended"
+            name = type(schedulers[0]).__name__
+            why = f"{name} was not stepped in {len(used)} updates: right only if no epoch has ended"
             yield Departure(0, 0, None, used[0][0], why)
 
     def _not_a_rate(self, rates: Rates, used: Sequence[Rates]) -> Iterator[tuple[str, int, str]]:
@@ -78,15 +86,12 @@ class Signs:
                     return
 
     def _counted(
-        self, step: int, rates: Rates, used: Sequence[Rates], drivers: Sequence[Driver]
+        self, rates: Rates, used: Sequence[Rates], drivers: Sequence[Driver], stride: int
     ) -> Iterator[tuple[str, int, str]]:
-        stride = 0
-        for driver, before in zip(drivers, self._counters, strict=False):
-            stride = max(stride, driver.counter - before)
+        for driver in drivers:
             past = driver.length == "T_max" and driver.ends is not None and driver.counter > driver.ends
             if past and used and rates[0] > used[-1][0]:
                 yield "climbs", 0, f"{driver} climbs again past its end, at step {driver.counter}"
-        self._strides = self._strides + 1 if stride > 1 and used else 0
         if self._strides == 2:
             yield "strides", 0, f"the scheduler is stepped {stride} times an update: right only if its lengths count so"
 

@@ -40,6 +40,12 @@ def _is_scheduler(item: Any) -> bool:
     return issubclass(type(item), LRScheduler)  # isinstance() would ask lazy objects for their class
 
 
+def counter_of(scheduler: LRScheduler) -> int:
+    """How many steps a scheduler has made; a chain has no counter of its own, but its parts."""
+    count = getattr(scheduler, "last_epoch", None)
+    return int(scheduler._schedulers[0].last_epoch if count is None else count)  # type: ignore[attr-defined]
+
+
 def states(schedulers: list[LRScheduler]) -> list[Driver]:
     """Every scheduler as it stands; one that takes turns, as the part whose turn it is."""
     return [_state(scheduler, 0) for scheduler in schedulers]
@@ -48,8 +54,7 @@ def states(schedulers: list[LRScheduler]) -> list[Driver]:
 def _state(scheduler: LRScheduler, begins: int) -> Driver:
     parts, milestones = getattr(scheduler, "_schedulers", None), getattr(scheduler, "_milestones", None)
     rates = tuple(float(rate) for rate in getattr(scheduler, "_last_lr", ()))
-    counting = parts[0] if parts and milestones is None else scheduler  # a chain has no counter of its own
-    counter = int(counting.last_epoch)
+    counter = counter_of(scheduler)
     name = type(scheduler).__name__
     if parts and milestones is not None:  # the last part decides where the whole ends
         last = _state(parts[-1], milestones[-1])

@@ -4,11 +4,11 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import median
 from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -104,7 +104,7 @@ class Monitor:
         self._resumed = self._ledger.start > 0
         self._signs = Signs()
         self._schedulers: list[LRScheduler] | None = None
-        self._pending: list[tuple[int, Any]] = []  # losses that may still be on their way
+        self._pending: list[tuple[int, Tensor]] = []  # losses that a device may still be computing
         self._rates: tuple[float, ...] | None = None
         self._ratios: dict[str, dict[int, float]] = {}
         self._loss_first: bool | None = None  # whether losses are told before their update
@@ -122,10 +122,13 @@ class Monitor:
         waited for. ``step``: the number of the update, where it is not the one under way.
         """
         if step is None:
-            if self._loss_first is None:
+            if self._loss_first is None:  # at the first call
                 self._loss_first = not self._ledger.used
             step = self._ledger.count - (0 if self._loss_first else 1)
-        self._pending.append((step, value.detach() if isinstance(value, Tensor) else float(value)))
+        if isinstance(value, Tensor) and value.device.type != "cpu":
+            self._pending.append((step, value.detach()))
+        else:
+            self._ledger.add_loss(step, float(value.item() if isinstance(value, Tensor) else value))
 
     def validation(self, value: float | Tensor) -> None:
         """Record the loss on examples held out, at the number of updates made so far."""
@@ -178,7 +181,7 @@ class Monitor:
         for handle in self._handles:
             handle.remove()
         if self._handles and self._plan is None and self._schedulers:
-            for departure in self._signs.at_the_end(states(self._schedulers), self._ledger.used):
+            for departure in self._signs.at_the_end(self._schedulers, self._ledger.used):
                 self._report(departure)
         self._sizes.drop()
         self._handles, self._schedulers = [], None
@@ -209,7 +212,7 @@ class Monitor:
         if self._plan is None:
             self._look(rates)
         else:
-            self._compare(rates)
+            self._compare(self._plan, rates)
         self._rates, self._resumed = rates, False
         if len(self._ledger.used) % self._every == 0:
             closure = args[1] if len(args) > 1 else keywords.get("closure")
@@ -220,45 +223,42 @@ class Monitor:
             return
         step = self._ledger.count
         self._ledger.used.append(self._rates)
-        if self._loss_first is None:
-            self._loss_first = False
         if self._sizes.begun:
             norm, ratios = self._sizes.end()
             for name, ratio in ratios.items():
                 self._ratios.setdefault(name, {})[step] = ratio
-            self._ledger.measured[step] = norm, float(np.median([*ratios.values()])) if ratios else math.nan
+            self._ledger.measured[step] = norm, median(ratios.values()) if ratios else math.nan
             self._settle()
 
-    def _compare(self, rates: tuple[float, ...]) -> None:
-        plan, step, groups = self._plan, self._ledger.count, len(rates)
-        assert plan is not None
-        if len(self._ledger.planned) > len(self._ledger.used):  # an update that was begun and failed
-            self._ledger.planned.pop()
-        came = range(len(self._ledger.used[-1]), groups) if self._ledger.used else ()
+    def _compare(self, plan: Plan, rates: tuple[float, ...]) -> None:
+        step, ledger = self._ledger.count, self._ledger
+        del ledger.planned[len(ledger.used) :]  # that of an update that was begun and failed
         plan.settle(step, rates)
-        planned = plan.rates(step, groups)
-        self._peak = max(self._peak, *(rate for rate in planned if rate == rate), 0.0)
-        tensor = any(isinstance(group["lr"], Tensor) for group in self._optimizer.param_groups)
-        tolerance = max(self._tolerance, 1e-4) if tensor else self._tolerance
-        off = {g for g in range(groups) if is_off(rates[g], planned[g], self._peak, tolerance)}
-        for group in [g for g in off if plan.has_joined(g)]:
-            planned[group] = plan.rejoin(step, group)
-            off -= set() if is_off(rates[group], planned[group], self._peak, tolerance) else {group}
+        planned = plan.rates(step)
+        self._peak = max(self._peak, *planned)
+        came = range(len(ledger.used[-1]), len(rates)) if ledger.used else ()
+        off: set[int] = set()
+        if rates != planned:  # as a rule they are equal to the bit
+            tensor = any(isinstance(group["lr"], Tensor) for group in self._optimizer.param_groups)
+            tolerance = max(self._tolerance, 1e-4) if tensor else self._tolerance
+            off = {g for g in range(len(rates)) if is_off(rates[g], planned[g], self._peak, tolerance)}
+            for group in [g for g in off if plan.has_joined(g)]:
+                plan.rejoin(step, group)
+                planned = plan.rates(step)
+                off -= set() if is_off(rates[group], planned[group], self._peak, tolerance) else {group}
+        ledger.planned.append(planned)
         for group in came:
             due = plan.joins(step, group, rates[group])
             if due is not None:
                 why = f"joined at {rates[group] / due:.4g} × the plan: give it the rate that is due"
                 self._report(Departure(step, group, due, rates[group], why))
-        self._ledger.planned.append(tuple(planned))
         if off - self._off:
-            self._explain(rates, planned, sorted(off - self._off), tolerance)
+            self._explain(plan, rates, sorted(off - self._off), tolerance)
         self._off = off
 
-    def _explain(self, rates: tuple[float, ...], planned: list[float], groups: list[int], tolerance: float) -> None:
-        assert self._plan is not None
-        used = self._ledger.used
-        found = drivers(self._optimizer)
-        scaler = under_scaler()
+    def _explain(self, plan: Plan, rates: tuple[float, ...], groups: list[int], tolerance: float) -> None:
+        used, planned = self._ledger.used, self._ledger.planned[-1]
+        found, scaler = drivers(self._optimizer), under_scaler()
         for group in groups:
             evidence = Evidence(
                 step=self._ledger.count,
@@ -267,8 +267,8 @@ class Monitor:
                 planned=planned,
                 before=used[-1] + rates[len(used[-1]) :] if used else None,
                 resumed=self._resumed,
-                stretch=self._plan.stretch,
-                total_steps=self._plan.total_steps,
+                stretch=plan.stretch,
+                total_steps=plan.total_steps,
                 tolerance=tolerance,
                 start=self._ledger.start,
                 drivers=states(found),
@@ -280,12 +280,12 @@ class Monitor:
 
     def _look(self, rates: tuple[float, ...]) -> None:
         """Without a plan: what looks wrong by itself."""
-        self._ledger.planned.append((math.nan,) * len(rates))
+        ledger = self._ledger
+        del ledger.planned[len(ledger.used) :]  # that of an update that was begun and failed
+        ledger.planned.append((math.nan,) * len(rates))
         if self._schedulers is None:
-            driven = hasattr(self._optimizer.step, "_wrapped_by_lr_sched")
-            self._schedulers = drivers(self._optimizer) if driven or not self._ledger.used else []
-        state = states(self._schedulers) if self._schedulers else []
-        for departure in self._signs.at(self._ledger.count, rates, self._ledger.used, state, self._resumed):
+            self._schedulers = drivers(self._optimizer)
+        for departure in self._signs.at(ledger.count, rates, ledger.used, self._schedulers, resumed=self._resumed):
             self._report(departure)
 
     def _report(self, departure: Departure) -> None:
@@ -294,12 +294,12 @@ class Monitor:
             self._tell(departure)
 
     def _settle(self) -> None:
-        """Turn the losses told so far into numbers, with one wait for all."""
-        pending, self._pending = self._pending, []
-        tensors = [value.reshape(()).float() for _, value in pending if isinstance(value, Tensor)]
-        numbers = iter(torch.stack([t.to(tensors[0].device) for t in tensors]).tolist() if tensors else [])
-        for step, value in pending:
-            self._ledger.add_loss(step, next(numbers) if isinstance(value, Tensor) else value)
+        """Turn the losses that a device still holds into numbers, with one wait for all."""
+        if self._pending:
+            steps, values = zip(*self._pending, strict=True)
+            self._pending = []
+            for step, value in zip(steps, torch.stack([v.reshape(()).float() for v in values]).tolist(), strict=True):
+                self._ledger.add_loss(step, value)
 
 
 def _unwrapped(optimizer: Any) -> Optimizer:
