@@ -2,6 +2,16 @@
 
 from lrlib.diagnostics.curvature import hessian_eigenvalues, run_sharpness, sharpness
 from lrlib.diagnostics.departures import Departure
+from lrlib.diagnostics.trainers import keras_monitor, lightning_monitor, transformers_monitor
 from lrlib.diagnostics.watching import Monitor
 
-__all__ = ["Departure", "Monitor", "hessian_eigenvalues", "run_sharpness", "sharpness"]
+__all__ = [
+    "Departure",
+    "Monitor",
+    "hessian_eigenvalues",
+    "keras_monitor",
+    "lightning_monitor",
+    "run_sharpness",
+    "sharpness",
+    "transformers_monitor",
+]

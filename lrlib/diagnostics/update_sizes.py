@@ -2,68 +2,91 @@
 
 import math
 from collections.abc import Mapping
+from statistics import median
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 HALF = {torch.float16, torch.bfloat16}  # their squares leave their range
+KEPT = 100  # measurements whose numbers stay on the device before all are fetched
 
 
 class UpdateSizes:
     """Measures one update of ``optimizer`` after another: :meth:`begin` before it is made, :meth:`end` after it.
 
-    Between the two one copy of the weights is held. Everything is read, nothing written; the device is waited for once.
+    Between the two one copy of the weights is held. Everything is read, nothing written, and the device not waited for.
     """
 
     def __init__(self, optimizer: Optimizer, names: Mapping[int, str]) -> None:
         self._optimizer, self._names = optimizer, names  # names: by the id of the tensor
-        self._tensors: list[Tensor] | None = None
+        self.begun = False
+        self._tensors: list[Tensor] = []
         self._before: list[Tensor] = []
-        self._gradients: list[Tensor] | None = None  # their norms
-
-    @property
-    def begun(self) -> bool:
-        return self._tensors is not None
+        self._norms: list[Tensor] = []  # of the weights, then of the gradients
+        self._with_gradient = False
+        self._kept: list[tuple[int, list[int], float, Tensor]] = []  # step, ids of the tensors, scale, all norms
+        self._measured: dict[int, tuple[float, float]] = {}
+        self._ratios: dict[str, dict[int, float]] = {}
 
     def begin(self, *, with_gradient: bool) -> None:
         """Keep the weights, and the gradient's norm, unless a closure has yet to make the gradient."""
         groups = self._optimizer.param_groups
         with torch.no_grad():
-            self._gradients = self._gradient_norms() if with_gradient else None
             self._tensors = [tensor for group in groups for tensor in group["params"] if tensor.requires_grad]
+            self._norms = _norms(self._tensors + (self._gradients() if with_gradient else []))
             self._before = [tensor.clone() for tensor in self._tensors]
+        self.begun, self._with_gradient = True, with_gradient
 
-    def end(self) -> tuple[float, dict[str, float]]:
-        """The gradient's norm, NaN if there is none, and size of update over size of weights by the tensor's name."""
-        tensors, before, names = self._tensors or [], self._before, self._names
+    def end(self, step: int) -> None:
+        """Keep what the update changed, under its number."""
+        tensors, before, norms = self._tensors, self._before, self._norms
         with torch.no_grad():
-            gradients = self._gradient_norms() if self._gradients is None else self._gradients
-            sizes = _norms(before)
+            if not self._with_gradient:
+                norms = norms + _norms(self._gradients())
             if tensors:
                 torch._foreach_sub_(before, tensors)
-            numbers = _numbers([*sizes, *_norms(before), *gradients])
+                norms = _norms(before) + norms
+            scale = getattr(self._optimizer, "grad_scale", None)  # a fused optimizer unscales by itself
+            if norms:
+                ids = list(map(id, tensors))
+                self._kept.append((step, ids, 1.0 if scale is None else float(scale), _stacked(norms)))
         self.drop()
-        count = len(tensors)
-        parts, sized, moved = numbers[2 * count :], numbers[:count], numbers[count : 2 * count]
-        scale = float(
-            getattr(self._optimizer, "grad_scale", None) or 1.0
-        )  # a fused optimizer takes the scaler's factor
-        pairs = zip(tensors, sized, moved, strict=True)
-        return (
-            math.hypot(*parts) / scale if parts else math.nan,
-            {names.get(id(tensor), "not of the model"): move / size for tensor, size, move in pairs if size > 0},
-        )
+        if len(self._kept) >= KEPT:
+            self._fetch()
 
     def drop(self) -> None:
         """Forget an update that was begun."""
-        self._tensors, self._before, self._gradients = None, [], None
+        self.begun, self._tensors, self._before, self._norms = False, [], [], []
 
-    def _gradient_norms(self) -> list[Tensor]:
-        """The norm of every tensor's gradient as the update uses it: after clipping."""
+    def measured(self) -> dict[int, tuple[float, float]]:
+        """The gradient's norm and the median ratio of each update measured, NaN if there is none."""
+        self._fetch()
+        return self._measured
+
+    def ratios(self) -> dict[str, dict[int, float]]:
+        """Size of update over size of weights, by the tensor's name and the update's number."""
+        self._fetch()
+        return self._ratios
+
+    def _fetch(self) -> None:
+        for step, ids, scale, norms in self._kept:
+            numbers, count = norms.tolist(), len(ids)
+            found = []
+            for name, moved, size in zip(ids, numbers[:count], numbers[count:], strict=False):
+                if size > 0:
+                    found.append(moved / size)
+                    self._ratios.setdefault(self._names.get(name, "not of the model"), {})[step] = found[-1]
+            gradients = numbers[2 * count :]
+            norm = math.hypot(*gradients) / scale if gradients else math.nan
+            self._measured[step] = norm, median(found) if found else math.nan
+        self._kept = []
+
+    def _gradients(self) -> list[Tensor]:
+        """Every tensor's gradient as the update uses it: after clipping."""
         groups = self._optimizer.param_groups
         held = [tensor.grad for group in groups for tensor in group["params"] if tensor.grad is not None]
-        return _norms([gradient.coalesce().values() if gradient.is_sparse else gradient for gradient in held])
+        return [gradient.coalesce().values() if gradient.is_sparse else gradient for gradient in held]
 
 
 def _norms(tensors: list[Tensor]) -> list[Tensor]:
@@ -75,8 +98,7 @@ def _norms(tensors: list[Tensor]) -> list[Tensor]:
     return [norm for tensor in tensors for norm in _norms([tensor])]  # complex tensors have no norm of dtype float32
 
 
-def _numbers(values: list[Tensor]) -> list[float]:
-    """One wait for all of them."""
+def _stacked(values: list[Tensor]) -> Tensor:
     if len({(value.dtype, value.device) for value in values}) > 1:
         values = [value.to(values[0].device, torch.float64) for value in values]
-    return torch.stack(values).tolist() if values else []
+    return torch.stack(values)
