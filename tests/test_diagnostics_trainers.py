@@ -204,7 +204,7 @@ class TestKeras:
         curve = callback.watch.curve()
         assert np.allclose(curve.rates, PLAN(np.arange(STEPS)), atol=1e-7)
         assert curve.validation_steps.tolist() == [6, 12]
-        assert np.isfinite(curve.update_ratio[[0, 5, 10]]).all()
+        assert (curve.update_ratio[[0, 5, 10]] > 0).all()
         assert curve.loss[-1] < curve.loss[0]
 
     def test_a_rate_that_stands(self) -> None:

@@ -34,14 +34,13 @@ class Plan:
         self._ratios: list[float] = []
         self._highest = 0.0
         self._joined: dict[int, float] = {}
+        self.settled = 0  # groups whose ratio is known
         self._from, self._groups = 0, len(rates)
         self._rows: list[tuple[float, ...]] = []  # of the updates ahead
         self.settle(0, rates)
 
     def settle(self, step: int, rates: Sequence[float]) -> None:
         """Take the ratios of groups that have none yet from ``rates``; where all are 0, another update will tell."""
-        if len(self._ratios) == len(rates):
-            return
         new = range(len(self._ratios), len(rates))
         if len(self._parts) > 1:
             self._ratios += [1.0 if index < len(self._parts) else float("nan") for index in new]
@@ -52,7 +51,7 @@ class Plan:
             planned = float(self._parts[0](step, step + 1)[0])
             self._ratios += [rates[index] / planned if planned > 0 else float("nan") for index in new]
             self._joined |= {index: rates[index] / self._highest for index in new}
-        self._rows, self._groups = [], len(rates)
+        self._rows, self._groups, self.settled = [], len(rates), len(self._ratios)
 
     def joins(self, step: int, group: int, rate: float) -> float | None:
         """The plan's rate, if the group has come with this update and by itself has more than the plan's highest."""

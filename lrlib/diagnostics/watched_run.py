@@ -46,7 +46,7 @@ class WatchedRun:
         self._source = source
         self._departures: list[Departure] = []
         self._off: set[int] = set()
-        self._peak = 0.0
+        self._peak, self._peaked = 0.0, 0  # the highest rate planned, among how many updates
         self._resumed = self._ledger.start > 0
         self._signs = Signs()
         self._told: list[tuple[int, float | Tensor]] = []  # losses; a device may still compute some
@@ -61,7 +61,7 @@ class WatchedRun:
         if step is None:
             if self._loss_first is None:  # at the first call
                 self._loss_first = not self._ledger.used
-            step = self._ledger.count - (0 if self._loss_first else 1)
+            step = self._ledger.start + len(self._ledger.used) - (not self._loss_first)
         if not isinstance(value, Tensor):
             self._told.append((step, float(value)))
         else:  # what has no graph may be a running mean, changed in place
@@ -134,12 +134,13 @@ class WatchedRun:
         return False
 
     def _compare(self, plan: Plan, rates: tuple[float, ...]) -> None:
-        ledger, near = self._ledger, self._tolerance
-        step = ledger.count
-        del ledger.planned[step - ledger.start :]  # that of an update that was begun and failed
-        plan.settle(step, rates)
+        ledger, near, number = self._ledger, self._tolerance, len(self._ledger.used)
+        step = ledger.start + number
+        if len(ledger.planned) > number:  # by an update that was begun and failed
+            ledger.planned.pop()
+        if len(rates) != plan.settled:
+            plan.settle(step, rates)
         planned = plan.rates(step)
-        self._peak = max(self._peak, *planned)
         for rate, goal in zip(rates, planned, strict=True):  # equal or nearly so, as a rule; this is the quick way
             if not abs(rate - goal) <= near * goal:
                 break
@@ -150,6 +151,8 @@ class WatchedRun:
                 return
         came = range(len(ledger.used[-1]), len(rates)) if ledger.used else ()
         tolerance = max(self._tolerance, self._rounding())
+        self._peak = max(self._peak, *planned, *map(max, ledger.planned[self._peaked :]))
+        self._peaked = number
         off = {g for g in range(len(rates)) if is_off(rates[g], planned[g], self._peak, tolerance)}
         for group in [g for g in off if plan.has_joined(g)]:
             plan.rejoin(step, group)
