@@ -17,7 +17,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from lrlib import schedules
-from lrlib.diagnostics import Departure, keras_monitor, lightning_monitor, transformers_monitor
+from lrlib.diagnostics import Departure, Monitor, keras_monitor, lightning_monitor, transformers_monitor
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 STEPS = 12
@@ -171,6 +171,38 @@ class TestTransformers:
         callback = transformers_monitor(planned=schedules.cosine(0.1, total_steps=24), on_departure=seen.append)
         self.train(tmp_path, callback, num_train_epochs=1, save_strategy="no")
         assert seen[0].step == 1
+
+
+@needs("accelerate")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("late", [True, False])
+def test_accelerate(late: bool) -> None:
+    """Accumulation by Accelerate: a scheduler that is prepared waits for the update, one that is not does not."""
+    from accelerate import Accelerator
+
+    for prepared in (True, False):
+        accelerator = Accelerator(cpu=True, gradient_accumulation_steps=2)
+        model, raw = line(), None
+        raw = torch.optim.SGD(model.parameters(), lr=0.1)
+        early = scheduler(raw)
+        model, rule = accelerator.prepare(model, raw)
+        fall = scheduler(rule) if late else early
+        fall = accelerator.prepare(fall) if prepared else fall
+        seen: list[Departure] = []
+        with Monitor(model, rule, planned=PLAN, on_departure=seen.append) as watch:
+            for number in range(8):
+                with accelerator.accumulate(model):
+                    loss = model(**{name: tensor[None] for name, tensor in Examples()[number].items()})["loss"]
+                    watch.loss(loss)
+                    accelerator.backward(loss)
+                    rule.step()
+                    fall.step()
+                    rule.zero_grad()
+        assert watch.step == 4
+        if prepared:
+            assert not seen
+        else:
+            assert (seen[0].step, seen[0].why[:30]) == (0, "the rate planned for update 1:")
 
 
 @needs("keras")

@@ -75,7 +75,7 @@ def run_sharpness(
         _check.fail("task", "a Task", task, error=TypeError)
     if not isinstance(parameters, Mapping | nn.Module):
         _check.fail("parameters", "a mapping of names to tensors, or a torch.nn.Module", parameters, error=TypeError)
-    model = parameters if isinstance(parameters, nn.Module) else filled(task, parameters)
+    model = parameters if isinstance(parameters, nn.Module) else _filled(task, parameters)
     inputs, targets = task.train
     if examples is not None:
         count = _check.integer("examples", examples, at_least=1, at_most=task.examples)
@@ -83,7 +83,7 @@ def run_sharpness(
     return sharpness(model, task.loss, inputs, targets, which=which, tolerance=tolerance)
 
 
-def filled(task: Task, parameters: Mapping[str, Tensor]) -> nn.Module:
+def _filled(task: Task, parameters: Mapping[str, Tensor]) -> nn.Module:
     """A copy of the task's model with these parameters and buffers."""
     model = copy.deepcopy(initial_parameters(task.model, seed=0))  # the reader's own module stays as it is
     own = {**dict(model.named_parameters()), **dict(model.named_buffers())}

@@ -68,10 +68,10 @@ class Evidence:
         alone = self._alone()
         if alone:
             return alone
-        if not self.resumed and len(self.drivers) > 1:
+        at = self._place()
+        if at is None and not self.resumed and len(self.drivers) > 1:
             names = " and ".join(driver.name for driver in self.drivers)
             return f"{len(self.drivers)} schedulers ({names}) drive this optimizer, and each multiplies what it finds"
-        at = self._place()
         if self.resumed and step:
             return self._after_resuming(at)
         if self.before is None:

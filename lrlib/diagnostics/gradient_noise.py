@@ -20,7 +20,7 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_leaves, tree_map
 
 from lrlib import _check
-from lrlib.diagnostics.curvature import filled
+from lrlib.diagnostics.curvature import _filled
 from lrlib.streams import stream
 from lrlib.tasks import Task
 
@@ -134,7 +134,7 @@ def run_noise_scale(
         _check.fail("parameters", "a mapping of names to tensors, or a torch.nn.Module", parameters, error=TypeError)
     size = _check.integer("batch_size", batch_size, at_least=1)
     count = _check.integer("batches", batches, at_least=FEWEST)
-    model = parameters if isinstance(parameters, nn.Module) else filled(task, parameters)
+    model = parameters if isinstance(parameters, nn.Module) else _filled(task, parameters)
     rows = torch.randint(task.examples, (count, size), generator=stream("noise", seed))
     first = next(model.parameters())
 

@@ -77,7 +77,8 @@ class Monitor(WatchedRun):
     ) -> None:
         if not isinstance(model, nn.Module):
             _check.fail("model", "a torch.nn.Module", model, error=TypeError)
-        self._optimizer = _unwrapped(optimizer)
+        self._layers = _layers(optimizer)
+        self._optimizer: Optimizer = self._layers[-1]
         self._every = _check.integer("every", every, at_least=1)
         super().__init__(
             self._rates_now(),
@@ -130,9 +131,9 @@ class Monitor(WatchedRun):
 
     def _drivers(self) -> list[LRScheduler]:
         if self._plan is not None:  # asked for where the plan was left
-            return drivers(self._optimizer)
+            return drivers(self._layers)
         if self._schedulers is None:
-            self._schedulers = drivers(self._optimizer)
+            self._schedulers = drivers(self._layers)
         return self._schedulers
 
     def _rounding(self) -> float:
@@ -169,11 +170,13 @@ class Monitor(WatchedRun):
         self._ledger.measured = self._sizes.measured()
 
 
-def _unwrapped(optimizer: Any) -> Optimizer:
-    inner, found = optimizer, None
-    for _ in range(8):
-        found = inner if isinstance(inner, Optimizer) else found
-        inner = getattr(inner, "optimizer", None)
-    if found is None:
+def _layers(optimizer: Any) -> list[Any]:
+    """The optimizer and what it wraps, down to the one that makes the updates."""
+    layers: list[Any] = [optimizer]
+    while getattr(layers[-1], "optimizer", None) is not None and len(layers) < 8:
+        layers.append(layers[-1].optimizer)
+    while layers and not isinstance(layers[-1], Optimizer):
+        layers.pop()
+    if not layers:
         _check.fail("optimizer", "a torch.optim.Optimizer", optimizer, error=TypeError)
-    return found
+    return layers
