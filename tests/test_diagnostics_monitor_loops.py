@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 from torch.optim import lr_scheduler
@@ -71,6 +71,7 @@ MODEL = torch.nn.Linear(1, 1)
     plan=st.booleans(),
     before=st.booleans(),
 )
+@example("CyclicLR", (0.1,), False, 1, False, 0, False, False)  # the end of a cycle is no warm-up that begins anew
 def test_no_alarm_in_a_right_loop(
     name: str,
     rates: tuple[float, ...],
@@ -383,6 +384,14 @@ def test_odd_tensors() -> None:
     assert norms is not None
     assert norms[0] == pytest.approx(np.sqrt(3 * (4 + 1) + 70_000 + 2), rel=1e-3)
     assert np.isfinite(watch.curve().update_ratio).all()
+
+
+def test_nothing_to_train() -> None:
+    rule = torch.optim.SGD([torch.nn.Parameter(torch.ones(2), requires_grad=False)], lr=0.1)
+    with Monitor(MODEL, rule, every=1) as watch:
+        rule.step()
+        watch.loss(1.0)
+    assert np.isnan(watch.curve().update_ratio).all()
 
 
 def test_a_raise_stops_before_the_wrong_update() -> None:

@@ -101,9 +101,7 @@ class Signs:
             return
         now = [row[0] for row in (*used[-2:], rates)]
         begin = [row[0] for row in used[:3]]
-        if begin[0] < begin[1] < begin[2] and now == begin and used[-3][0] > 1.5 * now[0]:
-            yield (
-                "anew",
-                0,
-                "the warm-up begins anew: the scheduler was made again, or its state was not loaded",
-            )
+        if begin[0] < begin[1] < begin[2] and now == begin:
+            fall, usual = used[-3][0] - now[0], max(abs(used[-4][0] - used[-3][0]), begin[1] - begin[0])
+            if fall > 3 * usual:  # a cycle comes down as it went up
+                yield "anew", 0, "the warm-up begins anew: the scheduler was made again, or its state was not loaded"

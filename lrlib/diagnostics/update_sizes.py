@@ -38,7 +38,7 @@ class UpdateSizes:
         groups = self._optimizer.param_groups
         tensors = [tensor for group in groups for tensor in group["params"] if tensor.requires_grad]
         gradients = self._gradients() if with_gradient else []
-        self._small = bool(tensors) and _are_small(tensors) and _are_small(gradients)
+        self._small = bool(tensors) and _are_small(tensors)
         with torch.no_grad():
             if self._small:
                 self._before = [_whole(tensors)]
@@ -54,11 +54,12 @@ class UpdateSizes:
         with torch.no_grad():
             late = [] if self._with_gradient else self._gradients()
             if self._small:
-                if late and _are_small(late):
+                if late:
                     rest = [_whole(late)]
                 kept: Tensor | list[Tensor] = [_whole(tensors).sub_(before[0]), before[0], *rest]
             else:
-                torch._foreach_sub_(before, tensors)
+                if tensors:
+                    torch._foreach_sub_(before, tensors)
                 kept = _stacked(_norms(before) + rest + _norms(late))
         scale = getattr(self._optimizer, "grad_scale", None)  # a fused optimizer unscales by itself
         self._kept.append((step, list(map(id, tensors)), 1.0 if scale is None else float(scale), kept))
@@ -98,7 +99,7 @@ class UpdateSizes:
     def _gradients(self) -> list[Tensor]:
         """Every tensor's gradient as the update uses it: after clipping."""
         groups = self._optimizer.param_groups
-        held = [tensor.grad for group in groups for tensor in group["params"] if tensor.grad is not None]
+        held = [grad for group in groups for tensor in group["params"] if (grad := tensor.grad) is not None]
         return [gradient.coalesce().values() if gradient.is_sparse else gradient for gradient in held]
 
 
