@@ -2,9 +2,9 @@
 
 import argparse
 
-from benchmarks import engines, labs, sweeps
+from benchmarks import engines, labs, monitoring, sweeps
 
-PARTS = {"engines": engines.main, "sweeps": sweeps.main, "labs": labs.main}
+PARTS = {"engines": engines.main, "sweeps": sweeps.main, "labs": labs.main, "monitoring": monitoring.main}
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Print how fast things are; assert nothing.")
 parser.add_argument(

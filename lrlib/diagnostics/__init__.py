@@ -6,36 +6,56 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lrlib.diagnostics.coughing import cough, cough_run
     from lrlib.diagnostics.curvature import hessian_eigenvalues, run_sharpness, sharpness
+    from lrlib.diagnostics.departures import Departure
     from lrlib.diagnostics.doctor import diagnose
     from lrlib.diagnostics.findings import Diagnosis, Evidence, Finding
+    from lrlib.diagnostics.gradient_noise import NoiseScale, noise_scale, run_noise_scale
     from lrlib.diagnostics.preconditioning import preconditioner
     from lrlib.diagnostics.probes import Probe
+    from lrlib.diagnostics.trainers import keras_monitor, lightning_monitor, transformers_monitor
+    from lrlib.diagnostics.watching import Monitor
 
 _HOME = {
+    "Departure": "departures",
     "Diagnosis": "findings",
     "Evidence": "findings",
     "Finding": "findings",
+    "Monitor": "watching",
+    "NoiseScale": "gradient_noise",
     "Probe": "probes",
     "cough": "coughing",
     "cough_run": "coughing",
     "diagnose": "doctor",
     "hessian_eigenvalues": "curvature",
+    "keras_monitor": "trainers",
+    "lightning_monitor": "trainers",
+    "noise_scale": "gradient_noise",
     "preconditioner": "preconditioning",
+    "run_noise_scale": "gradient_noise",
     "run_sharpness": "curvature",
     "sharpness": "curvature",
+    "transformers_monitor": "trainers",
 }
 __all__ = [
+    "Departure",
     "Diagnosis",
     "Evidence",
     "Finding",
+    "Monitor",
+    "NoiseScale",
     "Probe",
     "cough",
     "cough_run",
     "diagnose",
     "hessian_eigenvalues",
+    "keras_monitor",
+    "lightning_monitor",
+    "noise_scale",
     "preconditioner",
+    "run_noise_scale",
     "run_sharpness",
     "sharpness",
+    "transformers_monitor",
 ]
 
 

@@ -1,0 +1,136 @@
+"""How large an update is: the norm of the gradient, and of each tensor's update beside the tensor's own."""
+
+import math
+from collections.abc import Mapping
+from itertools import accumulate, pairwise
+from statistics import median
+
+import torch
+from torch import Tensor
+from torch._utils import _flatten_dense_tensors
+from torch.optim import Optimizer
+
+HALF = {torch.float16, torch.bfloat16}  # their squares leave their range
+SMALL = 2**15  # up to so many numbers a step of Python costs more than a copy of the model
+KEPT = 20  # measurements that stay as they are before all are turned into numbers
+
+
+class UpdateSizes:
+    """Measures one update of ``optimizer`` after another: :meth:`begin` before it is made, :meth:`end` after it.
+
+    Between the two one copy of the weights is held. Everything is read, nothing written, and the device not waited for.
+    Of a small model on the CPU whole copies are kept, and their norms taken many at a time.
+    """
+
+    def __init__(self, optimizer: Optimizer, names: Mapping[int, str]) -> None:
+        self._optimizer, self._names = optimizer, names  # names: by the id of the tensor
+        self.begun = self._small = self._with_gradient = False
+        self._tensors: list[Tensor] = []
+        self._before: list[Tensor] = []  # the weights; of a small model in one piece
+        self._rest: list[Tensor] = []  # norms of the weights and of the gradients; of a small model the gradient
+        self._kept: list[tuple[int, list[int], float, Tensor | list[Tensor]]] = []
+        self._lengths: dict[int, list[int]] = {}  # of the tensors, by the step of a small model
+        self._measured: dict[int, tuple[float, float]] = {}
+        self._ratios: dict[str, dict[int, float]] = {}
+
+    def begin(self, *, with_gradient: bool) -> None:
+        """Keep the weights, and the gradient, unless a closure has yet to make it."""
+        groups = self._optimizer.param_groups
+        tensors = [tensor for group in groups for tensor in group["params"] if tensor.requires_grad]
+        gradients = self._gradients() if with_gradient else []
+        self._small = bool(tensors) and _are_small(tensors)
+        with torch.no_grad():
+            if self._small:
+                self._before = [_whole(tensors)]
+                self._rest = [_whole(gradients)] if gradients else []
+            else:
+                self._before = [tensor.clone() for tensor in tensors]
+                self._rest = _norms(tensors + gradients)
+        self.begun, self._with_gradient, self._tensors = True, with_gradient, tensors
+
+    def end(self, step: int) -> None:
+        """Keep what the update changed, under its number."""
+        tensors, before, rest = self._tensors, self._before, self._rest
+        with torch.no_grad():
+            late = [] if self._with_gradient else self._gradients()
+            if self._small:
+                if late:
+                    rest = [_whole(late)]
+                kept: Tensor | list[Tensor] = [_whole(tensors).sub_(before[0]), before[0], *rest]
+            else:
+                if tensors:
+                    torch._foreach_sub_(before, tensors)
+                kept = _stacked(_norms(before) + rest + _norms(late))
+        scale = getattr(self._optimizer, "grad_scale", None)  # a fused optimizer unscales by itself
+        self._kept.append((step, list(map(id, tensors)), 1.0 if scale is None else float(scale), kept))
+        if self._small:
+            self._lengths[step] = [tensor.numel() for tensor in tensors]
+        self.drop()
+        if len(self._kept) >= KEPT:
+            self._fetch()
+
+    def drop(self) -> None:
+        """Forget an update that was begun."""
+        self.begun, self._tensors, self._before, self._rest = False, [], [], []
+
+    def measured(self) -> dict[int, tuple[float, float]]:
+        """The gradient's norm and the median ratio of each update measured, NaN if there is none."""
+        self._fetch()
+        return self._measured
+
+    def ratios(self) -> dict[str, dict[int, float]]:
+        """Size of update over size of weights, by the tensor's name and the update's number."""
+        self._fetch()
+        return self._ratios
+
+    def _fetch(self) -> None:
+        for step, ids, scale, kept in self._kept:
+            numbers = kept.tolist() if isinstance(kept, Tensor) else _norms_of_parts(kept, self._lengths.pop(step))
+            count, found = len(ids), []
+            for name, moved, size in zip(ids, numbers[:count], numbers[count:], strict=False):
+                if size > 0:
+                    found.append(moved / size)
+                    self._ratios.setdefault(self._names.get(name, "not of the model"), {})[step] = found[-1]
+            gradients = numbers[2 * count :]
+            norm = math.hypot(*gradients) / scale if gradients else math.nan
+            self._measured[step] = norm, median(found) if found else math.nan
+        self._kept = []
+
+    def _gradients(self) -> list[Tensor]:
+        """Every tensor's gradient as the update uses it: after clipping."""
+        groups = self._optimizer.param_groups
+        held = [grad for group in groups for tensor in group["params"] if (grad := tensor.grad) is not None]
+        return [gradient.coalesce().values() if gradient.is_sparse else gradient for gradient in held]
+
+
+def _are_small(tensors: list[Tensor]) -> bool:
+    kinds = {(tensor.is_cpu, tensor.dtype) for tensor in tensors}
+    return sum([tensor.numel() for tensor in tensors]) <= SMALL and kinds <= {(True, torch.float32)}
+
+
+def _whole(tensors: list[Tensor]) -> Tensor:
+    """A copy of all in one piece; torch would give a single tensor itself."""
+    return _flatten_dense_tensors(tensors) if len(tensors) > 1 else tensors[0].detach().reshape(-1).clone()
+
+
+def _norms_of_parts(kept: list[Tensor], lengths: list[int]) -> list[float]:
+    """Those of each tensor's update, of each tensor, and of the gradient, from whole copies of the three."""
+    moved, before, *gradient = (tensor.numpy() for tensor in kept)
+    bounds = list(pairwise(accumulate(lengths, initial=0)))
+    parts = [whole[first:end] for whole in (moved, before) for first, end in bounds]
+    return [math.sqrt(part.dot(part)) for part in [*parts, *gradient]]
+
+
+def _norms(tensors: list[Tensor]) -> list[Tensor]:
+    kinds = {tensor.dtype for tensor in tensors}
+    if not kinds & HALF:
+        return list(torch._foreach_norm(tensors)) if tensors else []
+    if kinds <= HALF:
+        return list(torch._foreach_norm(tensors, 2, dtype=torch.float32))
+    return [norm for tensor in tensors for norm in _norms([tensor])]  # complex tensors have no norm of dtype float32
+
+
+def _stacked(values: list[Tensor]) -> Tensor:
+    if len({(value.dtype, value.device) for value in values}) > 1:
+        values = [value.to(values[0].device, torch.float64) for value in values]
+    return torch.stack(values) if values else torch.empty(0)
