@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from lrlib import _check
 from lrlib._compiler import Artifact, export_step
-from lrlib._compiler.identity import identity
+from lrlib._compiler.identity import identity, structure
 from lrlib.models import initial_parameters
 from lrlib.surfaces import Surface
 from lrlib.tasks import Task
@@ -49,7 +49,7 @@ def surface_program(surface: Surface) -> Artifact:
 
 def gradient_program(task: Task, *, batch_size: int) -> Artifact:
     """``params`` (P,) and a minibatch, ``indices`` (batch,) into ``inputs``, ``targets`` -> ``loss``, ``gradient``."""
-    outputs_of, sizes = _model(task)
+    outputs_of, sizes, told = _model(task)
 
     def step(params: Tensor, indices: Tensor, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         batch = indices.long()
@@ -63,19 +63,20 @@ def gradient_program(task: Task, *, batch_size: int) -> Artifact:
     indices = torch.zeros(batch_size, dtype=torch.int32)
     inputs, targets = task.train
     given = {"params": torch.zeros(sum(sizes)), "indices": indices, "inputs": inputs, "targets": targets.int()}
-    return export_step(step, given, outputs=("loss", "gradient"), identity=identity("gradient", task.model, task.loss))
+    name = told and identity("gradient", told, task.loss)
+    return export_step(step, given, outputs=("loss", "gradient"), identity=name)
 
 
 def evaluation_program(task: Task, *, examples: int) -> Artifact:
     """``params`` (P,) and so many ``inputs`` and ``targets`` -> ``loss`` over all of them."""
-    outputs_of, sizes = _model(task)
+    outputs_of, sizes, told = _model(task)
 
     def step(params: Tensor, inputs: Tensor, targets: Tensor) -> tuple[Tensor]:
         return (task.loss(outputs_of(_pieces(params, sizes), inputs), targets.long()),)
 
     inputs, targets = (part[:examples] for part in task.validation)
     given = {"params": torch.zeros(sum(sizes)), "inputs": inputs, "targets": targets.int()}
-    return export_step(step, given, outputs=("loss",), identity=identity("evaluation", task.model, task.loss))
+    return export_step(step, given, outputs=("loss",), identity=told and identity("evaluation", told, task.loss))
 
 
 def rule_program(
@@ -161,8 +162,8 @@ def model_tensors(task: Task) -> dict[str, Shape]:
     return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
 
 
-def _model(task: Task) -> tuple[Callable[[list[Tensor], Tensor], Tensor], list[int]]:
-    """``(parameters, each flat; inputs) -> outputs``, and the parameters' sizes."""
+def _model(task: Task) -> tuple[Callable[[list[Tensor], Tensor], Tensor], list[int], str | None]:
+    """``(parameters, each flat; inputs) -> outputs``, the parameters' sizes, and the model's name."""
     with _DRAWING:
         model = initial_parameters(task.model, seed=0)
     names = [name for name, _ in model.named_parameters()]
@@ -172,7 +173,7 @@ def _model(task: Task) -> tuple[Callable[[list[Tensor], Tensor], Tensor], list[i
         shaped = [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]
         return functional_call(model, dict(zip(names, shaped, strict=True)), (inputs,))
 
-    return outputs_of, [shape.numel() for shape in shapes]
+    return outputs_of, [shape.numel() for shape in shapes], structure(model)
 
 
 def _pieces(flat: Tensor, sizes: Sequence[int]) -> list[Tensor]:
