@@ -28,7 +28,7 @@ FLOORS = {
     "tasks": 2,
     "_compiler": 3,
     "training": 4,
-    "range_test": 5,
+    "range_tests": 5,
     "diagnostics": 5,
     "tuning": 5,
     "evidence": 5,
