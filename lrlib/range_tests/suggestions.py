@@ -39,15 +39,15 @@ class _Curve:
 
 
 def _curve(rates: Array, losses: Array, *, beta: float, skip: int, drop: int, debiased: bool = True) -> _Curve:
+    recorded = int(np.isfinite(np.asarray(losses, dtype=float)).sum())
     grid, values = on_even_grid(rates, losses)
     smooth = running_mean(values, beta=beta, debiased=debiased)
     end = max(len(grid) - drop, skip)
     kept, trimmed = grid[skip:end], smooth[skip:end]
     falls = bool(len(values)) and int(values.argmin()) == len(values) - 1
     trouble = ""
-    if len(kept) < FEWEST:
-        left = f"{len(kept)} of its {len(grid)} points are left without the first {skip} and the last {drop}"
-        trouble = f"only {left}: {WIDER}"
+    if min(recorded, len(kept)) < FEWEST:
+        trouble = f"too few points are left: {recorded} finite losses, {len(kept)} on the grid after trimming; {WIDER}"
     elif np.ptp(trimmed) <= 1e-6 * np.abs(trimmed).max():
         trouble = f"the loss is the same at every rate: {WIDER}, or make sure that the optimizer holds the parameters"
     return _Curve(kept, trimmed, falls, trouble)
@@ -78,13 +78,13 @@ def steepest(rates: Array, losses: Array) -> Suggestion:
 
 
 def lightning(rates: Array, losses: Array) -> Suggestion:
-    """Where the loss falls fastest along log η: Lightning's suggestion, without the first 10 points and the last.
+    """Where the loss falls fastest along η itself, not log η, which favours low rates: Lightning's suggestion.
 
-    Debiased running mean with β = 0.98.
-    Twin: ``lr_find(...).suggestion()`` of Lightning 2, whose own debiasing is one step ahead.
+    Debiased running mean with β = 0.98, without the first 10 points and the last.
+    Twin: ``lr_find(...).suggestion()`` of Lightning 2.6, whose own debiasing is one step ahead.
     """
     curve = _curve(rates, losses, beta=0.98, skip=10, drop=1)
-    return _at_steepest(curve, np.gradient)
+    return _at_steepest(curve, lambda losses: np.gradient(losses, curve.rates))
 
 
 def _fastai(rates: Array, losses: Array) -> _Curve:
@@ -112,10 +112,9 @@ def minimum(rates: Array, losses: Array) -> Suggestion:
 
 
 def valley(rates: Array, losses: Array) -> Suggestion:
-    """Two thirds into the longest stretch in which the loss falls: fastai's ``valley``, its default.
+    """Halfway down the longest stretch in which the loss falls: fastai's ``valley``, its default.
 
-    The stretch is the longest decreasing subsequence; the place is its start and twice a sixth and a third of its
-    length, as fastai rounds it. By ESRI, as fastai says.
+    The stretch is the longest decreasing subsequence; its length is counted back from its last point, as fastai does.
     """
     curve = _fastai(rates, losses)
     if trouble := curve.trouble or _no_floor(curve):
@@ -127,9 +126,8 @@ def valley(rates: Array, losses: Array) -> Suggestion:
     end = int(lengths.argmax())
     if lengths[end] < 3:
         return Suggestion(None, "the loss falls at no rate: try lower rates")
-    start = end - int(lengths[end])
-    third = (end - start) / 3
-    place = max(start, 0) if start + int(third) + int(third / 2) < 0 else start + int(third) + int(third / 2)
+    third = int(lengths[end]) / 3
+    place = end - int(lengths[end]) + int(third) + int(third / 2)  # fastai's start is one point before the stretch
     return Suggestion(float(curve.rates[place]), "halfway down the longest fall of the smoothed loss")
 
 
