@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, TensorDataset
 
 from lrlib import range_tests
 from lrlib.range_tests import RULES, Suggestion, on_even_grid, range_test, restored, running_mean
+from lrlib.range_tests.batches import one_pass
 
 
 def batches(count: int = 7, size: int = 8) -> list[tuple[Tensor, Tensor]]:
@@ -170,6 +172,23 @@ def test_the_generator_of_a_loader_is_put_back() -> None:
     before = own.get_state()
     range_test(model, optimizer, loader, loss_of, steps=9)
     assert torch.equal(own.get_state(), before)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_batches_of_a_loader_are_its_own(own: bool) -> None:
+    """Also where they are taken at once: the same rows in the same order, the same draws from the generators."""
+    data = TensorDataset(torch.randn(20, 6), torch.arange(20), torch.randn(20, 2, 2))
+    found = []
+    for taken in (one_pass, lambda loader: loader):
+        torch.manual_seed(0)
+        generator = torch.Generator().manual_seed(3) if own else None
+        loader = DataLoader(data, batch_size=8, shuffle=True, generator=generator)
+        passes = [list(taken(loader)) for _ in range(2)]
+        found.append((passes, torch.get_rng_state(), (generator or torch.default_generator).get_state()))
+        assert (one_pass(loader) is loader) is False
+    for a, b in zip(*map(tree_leaves, found), strict=True):
+        assert torch.equal(a, b)
+    assert one_pass(plain := DataLoader(data, batch_size=8, collate_fn=list)) is plain
 
 
 def test_the_record_is_what_the_optimizer_used_and_groups_keep_their_ratio() -> None:

@@ -1,7 +1,7 @@
 """The range test of any torch model: a rate that rises from update to update, and everything put back afterwards."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lrlib import _check
+from lrlib.range_tests.batches import endless
 from lrlib.range_tests.restoring import restored
 from lrlib.range_tests.result import RangeTest
 
@@ -164,7 +165,7 @@ class _Step:
     ) -> None:
         self.model, self.optimizer, self.loss, self.stopped = model, optimizer, loss, ""
         self.accumulate, self.autocast, self.scaler = accumulate, autocast, scaler
-        self._batches = _endless(loader)
+        self._batches = endless(loader)
         rates = [float(group["lr"]) for group in optimizer.param_groups]
         self._ratios = [rate / max(rates) if max(rates) > 0 else 1.0 for rate in rates]
 
@@ -234,14 +235,3 @@ class _Held:
         if not values:
             _check.fail("validation", "one with at least one batch", self.batches)
         return sum(values) / len(values)
-
-
-def _endless(loader: Iterable[Any]) -> Iterator[Any]:
-    """The batches again and again, until a pass gives none."""
-    while True:
-        empty = True
-        for batch in loader:
-            empty = False
-            yield batch
-        if empty:
-            return

@@ -18,7 +18,8 @@ from lrlib.training.settings import Settings, with_settings
 
 # log10 of (best rate of a training of 500 updates / best of 100): middle and ends of the 90 % interval over 14 tasks
 # and 5 sets of seeds; ``python -m benchmarks range_tests`` computes them, and scores them on 12 tasks of other data
-LOWER, MIDDLE, UPPER = -1.0, -0.4, 0.15
+LOWER, MIDDLE, UPPER = -1.21, -0.30, 0.19
+GRID = tuple(np.geomspace(1e-4, 10, 26).tolist())
 
 
 @with_settings
@@ -83,7 +84,7 @@ class RateInterval:
 def suggest_rate(
     task: Task,
     *,
-    learning_rates: Sequence[float] | np.ndarray = tuple(np.geomspace(1e-4, 10, 26)),
+    learning_rates: Sequence[float] | np.ndarray = GRID,
     seeds: Sequence[int] = range(5),
     measure: str = "validation_loss",
     **settings: Unpack[Settings],
