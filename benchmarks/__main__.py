@@ -2,9 +2,9 @@
 
 import argparse
 
-from benchmarks import engines, labs, sweeps
+from benchmarks import engines, labs, range_tests, sweeps
 
-PARTS = {"engines": engines.main, "sweeps": sweeps.main, "labs": labs.main}
+PARTS = {"engines": engines.main, "sweeps": sweeps.main, "labs": labs.main, "range_tests": range_tests.main}
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Print how fast things are; assert nothing.")
 parser.add_argument(

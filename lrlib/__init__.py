@@ -2,7 +2,7 @@
 
 Rooms, from the ground up (a room imports only rooms below it):
 ``streams``, ``schedules``, ``updates``, ``surfaces`` · ``data``, ``models``, ``tasks`` · ``_compiler`` (private) ·
-``training`` · ``evidence`` · ``style``, ``plots`` · ``widgets``. Each is loaded when it is first named.
+``training`` · ``evidence``, ``range_tests`` · ``style``, ``plots`` · ``widgets``. Each is loaded when first named.
 """
 
 import time

@@ -13,8 +13,12 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, TensorDataset
 
 from lrlib import range_tests
-from lrlib.range_tests import RULES, Suggestion, on_even_grid, range_test, restored, running_mean
+from lrlib.models import initial_parameters
+from lrlib.range_tests import RULES, RangeTest, Suggestion, on_even_grid, range_test, restored, running_mean
 from lrlib.range_tests.batches import one_pass
+from lrlib.range_tests.stacked import lowest
+from lrlib.schedules import constant
+from lrlib.tasks import Task, mean_squared_error
 
 
 def batches(count: int = 7, size: int = 8) -> list[tuple[Tensor, Tensor]]:
@@ -476,3 +480,91 @@ def test_restored_stands_alone() -> None:
         loss_of(model, batches()[0]).backward()
         optimizer.step()
     assert everything(model, optimizer) == before
+
+
+def sine() -> Task:
+    x = torch.linspace(-3, 3, 128).reshape(-1, 1)
+
+    def model() -> nn.Module:
+        return nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 1))
+
+    return Task("sine", model, (x, x.sin()), (x + 0.01, (x + 0.01).sin()), mean_squared_error)
+
+
+@pytest.mark.parametrize("spacing", ["exponential", "linear"])
+def test_seeds_of_a_task_are_tested_at_once_and_each_as_if_alone(spacing: str) -> None:
+    settings: dict[str, Any] = {"steps": 40, "spacing": spacing, "low": 1e-4, "high": 5.0, "dtype": torch.float64}
+    together = range_tests.range_tests(sine(), seeds=[0, 1, 2], **settings)
+    assert len(together) == 3
+    [alone] = range_tests.range_tests(sine(), seeds=[1], **settings)
+    np.testing.assert_allclose(alone.losses, together[1].losses, rtol=1e-9)
+    rates = (np.geomspace if spacing == "exponential" else np.linspace)(1e-4, 5, 40)
+    np.testing.assert_allclose(alone.rates, rates[: len(alone.losses)])
+
+
+def test_a_task_is_tested_as_a_loop_tests_its_model() -> None:
+    task = sine()
+    [stacked] = range_tests.range_tests(task, seeds=[3], steps=30, high=1.0, dtype=torch.float64, batch_size=128)
+    model = initial_parameters(task.model, seed=3).double()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    batch = tuple(part.double() for part in task.train)
+    looped = range_test(model, optimizer, [batch], loss_of, steps=30, high=1.0)
+    np.testing.assert_allclose(stacked.losses, looped.losses, rtol=1e-9)
+
+
+def test_a_rate_comes_with_an_interval_or_a_reason() -> None:
+    found = range_tests.suggest_rate(sine(), steps=60, seeds=[0, 1])
+    assert found.rate is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.rate < found.high
+    assert found.losses.shape == (26, 2)
+    assert repr(found).startswith("RateInterval(0.")
+    for rates, what in (([1e-7, 1e-6, 1e-5], "higher"), ([1e3, 1e4, 1e5], "lower")):
+        none = range_tests.suggest_rate(sine(), steps=20, seeds=[0], learning_rates=rates)
+        assert none.rate is none.low is none.high is None
+        assert f"try {what} rates" in repr(none)
+
+
+def test_the_least_loss_of_a_parabola_is_found_exactly() -> None:
+    rates = np.array([0.01, 0.02, 0.1, 1.0])
+    best, _ = lowest(rates, np.exp((np.log(rates) - np.log(0.05)) ** 2))
+    assert best == pytest.approx(0.05)
+    assert lowest(rates, np.array([np.inf, np.inf, np.inf, np.inf]))[0] is None
+    assert lowest(rates, np.array([3.0, 1.0, np.inf, np.inf]))[0] == 0.02
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"learning_rates": [0.1, 0.2]}, "learning_rates must be three or more in increasing order"),
+        ({"learning_rates": [0.1, 0.3, 0.2]}, "learning_rates must be three or more in increasing order"),
+        ({"measure": "loss"}, "measure must be one of 'validation_loss', 'train_loss'"),
+    ],
+)
+def test_a_wrong_argument_of_suggest_rate_is_named(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        range_tests.suggest_rate(sine(), steps=10, **wrong)
+
+
+def test_a_schedule_of_ones_own_is_refused() -> None:
+    with pytest.raises(ValueError, match="schedule must be None"):
+        range_tests.range_tests(sine(), steps=10, schedule=constant(1.0))
+
+
+def test_a_figure_names_each_suggestion_and_is_drawn_without_any() -> None:
+    plots = pytest.importorskip("lrlib.plots")
+    good = RangeTest(RATES, curve(RATES), None, 100)
+    ax = plots.plot_range_test(good, rules=["steepest", "minimum"])
+    texts = [text.get_text() for text in ax.texts]
+    assert sorted(text.split()[0] for text in texts) == ["minimum", "steepest"]
+    assert ax.get_xscale() == "log"
+    flat = RangeTest(RATES, np.ones(100), None, 100)
+    assert not plots.plot_range_test(flat).texts
+    nothing = RangeTest(RATES[:1], np.array([np.nan]), None, 100, "its loss is nan")
+    plots.plot_range_test(nothing)
+    assert "RangeTest(1 of 100 updates" in repr(nothing)
+    assert "no suggestion, because too few points" in nothing.table
+    with pytest.raises(ValueError, match="rules must be one of"):
+        plots.plot_range_test(good, rules=["best"])
+    plots.plt.close("all")

@@ -1,4 +1,4 @@
-"""Other range tests side by side with ours: an environment of their own, made when first asked for, and a process in it.
+"""Other range tests side by side with ours: an environment of their own, made when asked for, and a process in it.
 
 It reads one name a line and answers with a line, so that its rounds can stand between those of this process.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _HERE = Path(__file__).parent
-_ENVIRONMENT = Path(os.environ.get("LRLIB_FINDERS", _HERE.parents[1] / ".venv-finders"))
+_ENVIRONMENT = _HERE.parents[1] / ".venv-finders"
 
 
 class Missing(Exception):
@@ -32,7 +32,13 @@ def interpreter() -> Path:
     index = ["--index-url", os.environ["TORCH_INDEX"]] if "TORCH_INDEX" in os.environ else []
     pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     torch = next(line for line in requirements.read_text(encoding="utf-8").splitlines() if line.startswith("torch=="))
-    commands = [[sys.executable, "-m", "venv", str(_ENVIRONMENT)], [*pip, *index, torch], [*pip, "-r", str(requirements)]]
+    commands = [
+        [sys.executable, "-m", "venv", str(_ENVIRONMENT)],
+        [*pip, *index, torch],
+        [*pip, "-r", str(requirements)],
+    ]
+    # fastai brings torchvision, whose default build may be for another build of torch; nothing here uses it
+    commands += [[str(python), "-m", "pip", "uninstall", "-q", "-y", "torchvision"]]
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

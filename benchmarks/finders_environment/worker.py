@@ -1,4 +1,4 @@
-"""The process in the environment of other range tests; it imports nothing of this repository. Its parent is ``Finders``.
+"""The process in the environment of other range tests; it imports nothing of the repository. Its parent: ``Finders``.
 
 Its first half, what is trained and what is compared, serves the parent, too.
 """
@@ -49,7 +49,7 @@ def snapshot(model, optimizer):
         "gradients": content(p.grad for p in model.parameters()),
         "modes": [module.training for module in model.modules()],
         "optimizer": (content(state), [group["lr"] for group in optimizer.param_groups]) if optimizer else None,
-        "random states": (torch.get_rng_state().numpy().tobytes(), random.getstate(), str(np.random.get_state())),
+        "random states": (torch.get_rng_state().numpy().tobytes(), random.getstate(), str(np.random.get_state())),  # noqa: NPY002
     }
 
 
@@ -81,7 +81,7 @@ def lightning(plain):
     import lightning
     from lightning.pytorch.tuner import Tuner
 
-    model, optimizer, loader = prepared(plain)
+    model, _, loader = prepared(plain)
 
     class Module(lightning.LightningModule):
         def __init__(self):
@@ -116,7 +116,11 @@ def fastai(plain):
     model, optimizer, loader = prepared(plain)
     data = DataLoaders.from_dsets(loader.dataset, loader.dataset, bs=64, device="cpu", num_workers=0)
     learner = Learner(
-        data, model, loss_func=nn.CrossEntropyLoss(), opt_func=lambda _, **__: OptimWrapper(opt=optimizer), path=tempfile.mkdtemp()
+        data,
+        model,
+        loss_func=nn.CrossEntropyLoss(),
+        opt_func=lambda _, **__: OptimWrapper(opt=optimizer),
+        path=tempfile.mkdtemp(),
     )
     learner.remove_cbs([callback for callback in learner.cbs if callback.name == "progress"])
 

@@ -113,15 +113,15 @@ def suggest_rate(
     _check.choice("measure", measure, ("validation_loss", "train_loss"))
     result = sweep(task, learning_rates=rates, seeds=seeds, **settings)
     losses = np.where(result.by_rate(result.diverged), np.inf, result.final(measure))
-    best, why = _lowest(rates, typical_loss(losses))
+    best, why = lowest(rates, typical_loss(losses))
     if best is None:
         return RateInterval(None, None, None, why, rates, losses)
     low, rate, high = (best * 10**shift for shift in (LOWER, MIDDLE, UPPER))
     return RateInterval(rate, low, high, why, rates, losses)
 
 
-def _lowest(rates: Array, losses: Array) -> tuple[float | None, str]:
-    """Where the loss is least, by a parabola through three points on logarithmic axes."""
+def lowest(rates: Array, losses: Array) -> tuple[float | None, str]:
+    """The rate of the least loss, by a parabola through three points on logarithmic axes; None at an end, and why."""
     if not np.isfinite(losses).any():
         return None, "every rate diverged: try lower rates"
     lowest = int(np.where(np.isfinite(losses), losses, np.inf).argmin())
