@@ -102,7 +102,8 @@ class _Content:
     """A value, and what it held: tensors get their numbers back in place, dictionaries their entries."""
 
     def __init__(self, value: Any) -> None:
-        self.value, self.held = value, None
+        self.value: Any = value
+        self.held: Any = None
         if isinstance(value, Tensor):
             self.held = value.detach().clone()
         elif isinstance(value, dict):
