@@ -163,7 +163,8 @@ def plot_range_test(test: RangeTest, *, rules: Sequence[str] | None = None, ax: 
     linear = len(test.rates) > 2 and np.allclose(np.diff(test.rates, 2), 0, atol=1e-9 * test.rates[-1])
     kind = "validation loss" if test.validation_losses is not None else "minibatch loss"
     ax.set(xscale="linear" if linear else "log", xlabel="learning rate η", ylabel=kind)
-    marks = sorted((rate, name) for name in names if (rate := found[name].rate) is not None)
+    rated = {name: rate for name in names if (rate := found[name].rate) is not None}
+    marks = sorted(((rate, name) for name, rate in rated.items()), reverse=True)  # so that few leaders cross
     for k, (rate, name) in enumerate(marks):
         height = float(np.interp(rate, test.rates[: len(seen)], seen))
         ax.plot(rate, height, "o", color=style.ACCENT, markersize=5, zorder=3)
