@@ -32,7 +32,7 @@ help:
 	@echo "make nbval   execute every notebook once more and compare what it prints"
 	@echo "make serve   build the book and serve it at port $(PORT)"
 	@echo "make lab     open the notebooks in JupyterLab"
-	@echo "make bench   measure the engines side by side (JAX among them), sweeps against plain training, and the labs"
+	@echo "make bench   measure the engines side by side (JAX among them), sweeps against plain training, the labs, and range tests"
 	@echo "make lint    formatting, lint, types, stray notebook outputs"
 	@echo "make format  put the sources and the notebooks in order"
 	@echo "make clean   remove what was built (make distclean: the virtual environment too)"
@@ -115,4 +115,4 @@ clean:
 	find . -path ./$(VENV) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) .venv-jax
+	rm -rf $(VENV) .venv-jax .venv-finders

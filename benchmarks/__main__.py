@@ -2,9 +2,15 @@
 
 import argparse
 
-from benchmarks import engines, labs, monitoring, sweeps
+from benchmarks import engines, labs, monitoring, range_tests, sweeps
 
-PARTS = {"engines": engines.main, "sweeps": sweeps.main, "labs": labs.main, "monitoring": monitoring.main}
+PARTS = {
+    "engines": engines.main,
+    "sweeps": sweeps.main,
+    "labs": labs.main,
+    "monitoring": monitoring.main,
+    "range_tests": range_tests.main,
+}
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Print how fast things are; assert nothing.")
 parser.add_argument(

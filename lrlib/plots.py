@@ -15,6 +15,7 @@ from lrlib import _check, style
 
 if TYPE_CHECKING:  # a saved sweep can be drawn without torch
     from lrlib.evidence import Interval, Region
+    from lrlib.range_tests import RangeTest
     from lrlib.schedules import Schedule
     from lrlib.surfaces import Surface
     from lrlib.training import Run, Sweep, Trajectory
@@ -141,6 +142,35 @@ def plot_update_ratios(
         labels.append((label(name), float(rates[-1]), float(middle[-1]), style.INK))
     ax.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel="‖Δw‖ / ‖w‖")
     _label_ends(ax, labels)
+    return ax
+
+
+def plot_range_test(test: RangeTest, *, rules: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
+    """Loss against learning rate in a range test, raw and smoothed, with each rule's suggestion on the curve.
+
+    ``rules`` are some of :data:`lrlib.range_tests.RULES`; all that suggest a rate, if none are named. What lies above
+    the first loss by more than the whole fall is cut off.
+    """
+    found = test.suggestions
+    names = found if rules is None else [_check.choice("rules", name, found) for name in rules]
+    ax, losses, smooth = _axes(ax), np.where(np.isfinite(test.judged), test.judged, np.nan), test.smoothed
+    ax.plot(test.rates, losses, color=style.GHOST, linewidth=1)
+    ax.plot(test.rates, smooth, color=style.INK)
+    seen = smooth[np.isfinite(smooth)]
+    if len(seen):
+        margin = np.ptp(seen[: int(seen.argmin()) + 1]) or abs(seen[0]) or 1.0
+        ax.set_ylim(min(seen.min(), np.nanmin(losses)) - 0.1 * margin, seen[0] + margin)
+    linear = len(test.rates) > 2 and np.allclose(np.diff(test.rates, 2), 0, atol=1e-9 * test.rates[-1])
+    kind = "validation loss" if test.validation_losses is not None else "minibatch loss"
+    ax.set(xscale="linear" if linear else "log", xlabel="learning rate η", ylabel=kind)
+    rated = {name: rate for name in names if (rate := found[name].rate) is not None}
+    marks = sorted(((rate, name) for name, rate in rated.items()), reverse=True)  # so that few leaders cross
+    for k, (rate, name) in enumerate(marks):
+        height = float(np.interp(rate, test.rates[: len(seen)], seen))
+        ax.plot(rate, height, "o", color=style.ACCENT, markersize=5, zorder=3)
+        ax.annotate(f"{name.replace('_', ' ')} {rate:.2g}", (rate, height), xytext=(0.03, 0.05 + 0.075 * k),
+                    textcoords="axes fraction", color=style.ACCENT, va="center",
+                    arrowprops={"arrowstyle": "-", "color": style.ACCENT, "linewidth": 0.6})  # fmt: skip
     return ax
 
 
