@@ -2,7 +2,8 @@
 
 Rooms, from the ground up (a room imports only rooms below it):
 ``streams``, ``schedules``, ``updates``, ``surfaces`` · ``curves`` · ``data``, ``models``, ``tasks`` ·
-``_compiler`` (private) · ``training`` · ``evidence`` · ``style``, ``plots`` · ``widgets``. Each is loaded when it is first named.
+``_compiler`` (private) · ``training`` · ``evidence``, ``tuning`` · ``style``, ``plots`` · ``widgets``. Each is
+loaded when it is first named.
 """
 
 import time

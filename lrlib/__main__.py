@@ -50,9 +50,12 @@ def _diagnose(options: argparse.Namespace) -> None:
         import matplotlib
 
         matplotlib.use("agg")
+        import matplotlib.pyplot as plt
+
         from lrlib.plots import plot_diagnosis
 
-        plot_diagnosis(curve, diagnosis).figure.savefig(options.plot, bbox_inches="tight")
+        plot_diagnosis(curve, diagnosis)
+        plt.savefig(options.plot, bbox_inches="tight")
     raise SystemExit(1 if diagnosis.findings else 0)
 
 

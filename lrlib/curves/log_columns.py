@@ -62,11 +62,11 @@ class Columns:
             try:
                 values, written = array("d", map(float, cells)), b"\1" * len(cells)
             except ValueError:
-                numbers = [number(cell, decimal_comma) for cell in cells]
+                numbers = [number(cell, decimal_comma) if cell else None for cell in cells]
                 values = array("d", [np.nan if value is None else value for value in numbers])
                 written = bytes(value is not None for value in numbers)
                 wrong = sum(
-                    value is None and cell.strip().lower() not in _NOTHING
+                    value is None and cell != "" and cell.strip().lower() not in _NOTHING
                     for cell, value in zip(cells, numbers, strict=True)
                 )
                 self.texts[name] = self.texts.get(name, 0) + wrong

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 HEAD = 65_536  # bytes by which a file is judged
 MOST = 1_000_000_000  # bytes of text; nothing is thinned, so that memory stays below about this size
@@ -24,8 +24,8 @@ def as_text(path: Path, notes: list[str]) -> Iterator[IO[str]]:
     """The file's text, to be read once; a guess of its encoding goes to ``notes``."""
     with open(path, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    file_or_gzip: IO[bytes] = gzip.open(path, "rb") if packed else open(path, "rb")  # type: ignore[assignment]
-    with file_or_gzip as raw:
+    opened: Any = gzip.open if packed else open
+    with opened(path, "rb") as raw:
         try:
             encoding = _encoding(path, raw.read(HEAD), notes)
             raw.seek(0)

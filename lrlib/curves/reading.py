@@ -100,6 +100,8 @@ def _columns(path: Path, notes: list[str]) -> tuple[Path, Columns]:
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.is_file())
         logs = [p for p in files if p.name in _KNOWN] or [p for p in files if p.name.endswith(_ENDINGS)]
+        shallow = min((len(p.parts) for p in logs), default=0)  # checkpoints below hold what was known by then
+        logs = [p for p in logs if len(p.parts) == shallow]
         events = [p for p in files if "tfevents" in p.name and is_event_file(p)]
         if len(logs) != 1 and events:
             folders = sorted({p.parent for p in events})
