@@ -1,4 +1,4 @@
-"""What reading a log costs: ``python -m benchmarks.logs`` writes logs of a known size and reads each in a process of its own.
+"""What reading a log costs: ``python -m benchmarks.logs`` writes logs of a known size, reads each in its own process.
 
 CPU seconds, and memory at its peak over what a bare start takes.
 """

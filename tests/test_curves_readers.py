@@ -207,8 +207,7 @@ def test_a_resume_repeats_header_and_steps(tmp_path: Path) -> None:
     curve = read(written(tmp_path, log))
     assert (curve.steps.tolist(), curve.loss.tolist()) == ([1, 2, 3, 5], [5, 4, 2, 1])
     assert said(curve, "The header stands 2 times")
-    assert said(curve, "goes on at step 3 (after 4): the run was resumed,
-    assert 2 earlier values were replaced")
+    assert said(curve, "goes on at step 3 (after 4): the run was resumed, and 2 earlier values were replaced")
 
 
 @pytest.mark.parametrize(
