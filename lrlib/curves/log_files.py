@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 HEAD = 65_536  # bytes by which a file is judged
-MOST = 1_000_000_000  # bytes of text; nothing is thinned, so that memory stays below about this size
+MOST = 400_000_000  # characters of text; nothing is thinned, and memory is up to about five times this
 
 
 class UnreadableLog(ValueError):

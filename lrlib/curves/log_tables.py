@@ -31,7 +31,7 @@ def _at_most(path: Path, lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         size += len(line)
         if size > MOST:
-            refuse(path, f"holds more than {MOST / 1e9:g} GB of text: keep every tenth row, or the columns of interest")
+            refuse(path, f"holds more than {MOST / 1e6:g} MB of text: keep every tenth row, or the columns of interest")
         yield line
 
 

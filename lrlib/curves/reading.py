@@ -34,8 +34,8 @@ def read(
 
     Each guess is a sentence of :attr:`Curve.notes`. Of steps that were trained again after a resume the later values
     count. NaN counts as a loss where it stands at the end, after numbers, for longer than any gap before it; anywhere
-    else it means that nothing was measured. Nothing is thinned; a file of more than 1 GB of text is refused, and
-    memory stays below about the size of the text.
+    else it means that nothing was measured. Nothing is thinned; a file of more than 400 MB of text is refused,
+    and memory is at most about five times the text, that is 2 GB.
 
     Args:
         path: a file or a folder.
