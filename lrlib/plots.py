@@ -14,6 +14,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from lrlib import _check, style
 
 if TYPE_CHECKING:  # a saved sweep can be drawn without torch
+    from lrlib.curves import Curve
+    from lrlib.diagnostics import Diagnosis
     from lrlib.evidence import Interval, Region
     from lrlib.range_tests import RangeTest
     from lrlib.schedules import Schedule
@@ -112,6 +114,37 @@ def plot_ledger(run: Run, *, planned: Schedule | None = None, ax: Axes | None = 
         ax.plot(steps, planned(steps), color=style.GHOST, linewidth=5, label="planned", solid_capstyle="butt")
     ax.plot(steps, run.rates_used, color=style.ACCENT, label="used")
     ax.set(xlabel="step", ylabel="learning rate η", ylim=(0, None))
+    ax.legend()
+    return ax
+
+
+def plot_diagnosis(curve: Curve, diagnosis: Diagnosis, *, ax: Axes | None = None) -> Axes:
+    """Losses of one run against step, its rate on an axis of its own, and the names of what was found as the title.
+
+    A line marks where the run diverged; a point the lowest validation loss.
+    """
+    ax = _axes(ax)
+    ax.plot(curve.steps, curve.loss, color=style.GHOST, label="training loss")
+    held_out, steps = curve.validation_loss, curve.validation_steps
+    finite = np.isfinite(curve.loss)
+    positive = bool((curve.loss[finite] > 0).all())
+    if held_out is not None and steps is not None:
+        ax.plot(steps, held_out, color=style.INK, label="validation loss")
+        known = np.isfinite(held_out)
+        positive &= bool((held_out[known] > 0).all())
+        if known.any():
+            best = int(np.nanargmin(np.where(known, held_out, np.nan)))
+            ax.plot(steps[best], held_out[best], "o", color=style.INK, markersize=5, label="its lowest")
+    place = curve.diverged_at()
+    if place is not None:
+        ax.axvline(place, color=style.ACCENT, linestyle=":", label="diverged")
+    if curve.rates is not None and np.isfinite(curve.rates).any():
+        beside = ax.twinx()
+        beside.plot(curve.steps, curve.rates, color=style.ACCENT, linewidth=1, label="rate (right)")
+        beside.set(ylabel="learning rate η", ylim=(0, None))
+        ax.plot([], [], color=style.ACCENT, linewidth=1, label="rate (right)")
+    found = ", ".join(finding.name for finding in diagnosis.findings) or "no sign of a rate problem"
+    ax.set(xlabel=curve.unit, ylabel="loss", title=found, yscale="log" if positive and finite.any() else "linear")
     ax.legend()
     return ax
 

@@ -47,6 +47,7 @@ def test_rooms_are_loaded_when_they_are_named() -> None:
     [
         ("lrlib", ["numpy", "torch", "matplotlib"]),
         ("lrlib.schedules", ["torch", "matplotlib"]),
+        ("lrlib.__main__, lrlib.curves, lrlib.diagnostics.doctor", ["torch", "scipy", "matplotlib"]),
         ("lrlib.plots", ["torch", "lrlib._compiler"]),
     ],
 )
