@@ -554,6 +554,7 @@ def test_a_schedule_of_ones_own_is_refused() -> None:
 
 def test_a_figure_names_each_suggestion_and_is_drawn_without_any() -> None:
     plots = pytest.importorskip("lrlib.plots")
+    plt = pytest.importorskip("matplotlib.pyplot")
     good = RangeTest(RATES, curve(RATES), None, 100)
     ax = plots.plot_range_test(good, rules=["steepest", "minimum"])
     texts = [text.get_text() for text in ax.texts]
@@ -567,4 +568,4 @@ def test_a_figure_names_each_suggestion_and_is_drawn_without_any() -> None:
     assert "no suggestion, because too few points" in nothing.table
     with pytest.raises(ValueError, match="rules must be one of"):
         plots.plot_range_test(good, rules=["best"])
-    plots.plt.close("all")
+    plt.close("all")
