@@ -1,7 +1,8 @@
 """The command line: ``python -m lrlib diagnose PATH`` reads a log and says what it tells; ``cache`` cares for programs.
 
 ``diagnose`` exits with 0 if there is no sign of a rate problem, with 1 if there are findings, and with 2 if no curve
-could be read. ``cache`` says where compiled programs are kept and how many; with ``--clear`` it deletes them.
+could be read or the figure not written. ``cache`` says where compiled programs are kept and how many; with ``--clear``
+it deletes them.
 """
 
 import argparse
@@ -11,6 +12,11 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lrlib.curves import Curve
+    from lrlib.diagnostics import Diagnosis
 
 # A directory that was named by mistake may hold other things: nothing else is counted or deleted.
 _OURS = re.compile(r"[0-9a-f]{32}\b.*\.(so|dylib|dll|wasm|json)")
@@ -45,18 +51,28 @@ def _diagnose(options: argparse.Namespace) -> None:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
     diagnosis = diagnose(curve)
-    print(json.dumps(diagnosis.as_dict(), indent=2) if options.json else f"{curve}\n{diagnosis}")
     if options.plot:
-        import matplotlib
-
-        matplotlib.use("agg")
-        import matplotlib.pyplot as plt
-
-        from lrlib.plots import plot_diagnosis
-
-        plot_diagnosis(curve, diagnosis)
-        plt.savefig(options.plot, bbox_inches="tight")
+        _draw(options.plot, curve, diagnosis)
+    print(json.dumps(diagnosis.as_dict(), indent=2) if options.json else f"{curve}\n{diagnosis}")
     raise SystemExit(1 if diagnosis.findings else 0)
+
+
+def _draw(file: str, curve: "Curve", diagnosis: "Diagnosis") -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    from lrlib import style
+    from lrlib.plots import plot_diagnosis
+
+    style.use()
+    plot_diagnosis(curve, diagnosis)
+    try:
+        plt.savefig(file, bbox_inches="tight")
+    except (OSError, ValueError) as error:
+        print(f"--plot could not write {file}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cache = commands.add_parser("cache", help="compiled programs: where they are, how many, how large")
     cache.add_argument("--clear", action="store_true", help="delete them; they are made again when needed")
     cache.set_defaults(run=_cache)
-    codes = "Exit code: 0 no sign of a rate problem, 1 findings, 2 no curve could be read."
+    codes = "Exit code: 0 no sign of a rate problem, 1 findings, 2 no curve could be read, or the figure not written."
     doctor = commands.add_parser("diagnose", help="what a run's log tells of its learning rate", epilog=codes)
     doctor.add_argument("path", help="a log (CSV, JSON, TensorBoard's event file), or a folder that holds one")
     doctor.add_argument("--plot", metavar="FILE", help="draw the curves with what was found")

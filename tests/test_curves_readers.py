@@ -332,3 +332,11 @@ def test_diagnose_prints_draws_and_says_by_its_exit_code(tmp_path: Path, capsys:
     with pytest.raises(SystemExit):
         main(["diagnose", str(path), "--loss", "lr"])
     assert "Curve(12 steps" in capsys.readouterr().out
+
+
+def test_a_figure_that_cannot_be_written_is_no_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in (tmp_path / "nowhere" / "run.png", tmp_path / "run.xyz"):
+        with pytest.raises(SystemExit) as code:
+            main(["diagnose", str(written(tmp_path, PLAIN, "a.csv")), "--plot", str(file)])
+        assert code.value.code == 2
+        assert capsys.readouterr().err.startswith(f"--plot could not write {file}: ")

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from lrlib import _check, style
-from lrlib.plots.axes import axes_or_new
+from lrlib.plots.axes import Label, axes_or_new, label_ends, mark_limit
 
 if TYPE_CHECKING:  # a saved sweep can be drawn without torch
     from lrlib.curves import Curve
@@ -18,33 +18,38 @@ if TYPE_CHECKING:  # a saved sweep can be drawn without torch
 
 
 def plot_diagnosis(curve: Curve, diagnosis: Diagnosis, *, ax: Axes | None = None) -> Axes:
-    """Losses of one run against step, its rate on an axis of its own, and the names of what was found as the title.
+    """Losses of one run against step, its rate in a strip below, and the names of what was found as the title.
 
     A line marks where the run diverged; a point the lowest validation loss.
     """
     ax = axes_or_new(ax)
-    ax.plot(curve.steps, curve.loss, color=style.GHOST, label="training loss")
     held_out, steps = curve.validation_loss, curve.validation_steps
-    finite = np.isfinite(curve.loss)
-    positive = bool((curve.loss[finite] > 0).all())
+    drawn = [("training loss", curve.steps, curve.loss, style.GHOST)]
     if held_out is not None and steps is not None:
-        ax.plot(steps, held_out, color=style.INK, label="validation loss")
-        known = np.isfinite(held_out)
-        positive &= bool((held_out[known] > 0).all())
-        if known.any():
-            best = int(np.nanargmin(np.where(known, held_out, np.nan)))
-            ax.plot(steps[best], held_out[best], "o", color=style.INK, markersize=5, label="its lowest")
+        drawn.append(("validation loss", steps, held_out, style.INK))
+    labels: list[Label] = []
+    for name, xs, ys, colour in drawn:
+        known = np.flatnonzero(np.isfinite(ys))
+        ax.plot(xs, np.where(np.isfinite(ys), ys, np.nan), color=colour, linewidth=0.8 if len(known) > 200 else 1.5)
+        if len(known):
+            labels.append((name, float(xs[known[-1]]), float(ys[known[-1]]), colour))
+    losses = np.concatenate([ys[np.isfinite(ys)] for _, _, ys, _ in drawn])
+    ax.set(xlabel=curve.unit, ylabel="loss", yscale="log" if len(losses) and (losses > 0).all() else "linear")
+    if held_out is not None and steps is not None and np.isfinite(held_out).any():
+        best = int(np.nanargmin(np.where(np.isfinite(held_out), held_out, np.nan)))
+        ax.plot(steps[best], held_out[best], "o", color=style.INK, markersize=5)
+        ax.annotate("lowest", (steps[best], held_out[best]), (0, -12), textcoords="offset points", ha="center")
     place = curve.diverged_at()
     if place is not None:
-        ax.axvline(place, color=style.ACCENT, linestyle=":", label="diverged")
-    if curve.rates is not None and np.isfinite(curve.rates).any():
-        beside = ax.twinx()
-        beside.plot(curve.steps, curve.rates, color=style.ACCENT, linewidth=1, label="rate (right)")
-        beside.set(ylabel="learning rate η", ylim=(0, None))
-        ax.plot([], [], color=style.ACCENT, linewidth=1, label="rate (right)")
+        mark_limit(place, ax=ax, label="diverged")
     found = ", ".join(finding.name for finding in diagnosis.findings) or "no sign of a rate problem"
-    ax.set(xlabel=curve.unit, ylabel="loss", title=found, yscale="log" if positive and finite.any() else "linear")
-    ax.legend()
+    ax.set_title(found)
+    if curve.rates is not None and (curve.rates > 0).any():
+        below = ax.inset_axes((0, -0.48, 1, 0.26), sharex=ax)
+        below.plot(curve.steps, np.where(curve.rates > 0, curve.rates, np.nan), color=style.ACCENT, linewidth=1.2)
+        below.set(yscale="log", xlabel=curve.unit, ylabel="rate η")
+        ax.set_xlabel("")
+    label_ends(ax, labels)
     return ax
 
 
