@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import lr_scheduler
 
 from lrlib import schedules
+from lrlib.curves import read
 from lrlib.diagnostics import Departure, Monitor
 from lrlib.schedules import torch_rates
 
@@ -346,6 +347,20 @@ def test_csv(tmp_path: Path) -> None:
     assert [row["validation_loss"] for row in rows] == ["", "", "", "0.5"]
     assert float(rows[0]["gradient_norm"]) == pytest.approx(2**0.5)
     assert (rows[1]["gradient_norm"], rows[0]["planned_rate"]) == ("", "0.1")
+
+
+def test_its_csv_is_read_as_the_curve_that_it_was(tmp_path: Path) -> None:
+    rule = optimizer(0.1)
+    with Monitor(MODEL, rule, planned=schedules.constant(0.1), every=2) as watch:
+        for value in (4.0, 3.0, 2.5, 2.0):
+            rule.param_groups[0]["params"][0].grad = torch.ones(2)
+            watch.loss(value)
+            rule.step()
+            watch.validation(value + 1)
+    watch.to_csv(tmp_path / "run.csv")
+    told, found = watch.curve(), read(tmp_path / "run.csv")
+    for part in ("steps", "loss", "rates", "gradient_norm", "update_ratio", "validation_steps", "validation_loss"):
+        np.testing.assert_allclose(getattr(found, part), getattr(told, part), rtol=1e-12, err_msg=part)
 
 
 def test_several_optimizers_are_watched_one_by_one() -> None:

@@ -50,12 +50,17 @@ def is_rate(name: str) -> bool:
         any(re.fullmatch(r"lrs?\d*", word) for word in said)
         or "learning rate" in " ".join(said)
         or "learningrate" in said
+        or said == ["rate"]  # as diagnostics.Monitor writes it
     )
 
 
 def is_gradient_norm(name: str) -> bool:
     said = set(words(name))
     return bool(said & {"grad", "gradient", "gradnorm", "gnorm"}) and bool(said & {"norm", "gradnorm", "gnorm"})
+
+
+def is_update_ratio(name: str) -> bool:
+    return words(name) in (["update", "ratio"], ["update", "to", "weight", "ratio"])
 
 
 def is_accuracy(name: str) -> bool:

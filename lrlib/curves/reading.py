@@ -9,8 +9,10 @@ from lrlib.curves import log_roles as roles
 from lrlib.curves.curve import Curve
 from lrlib.curves.log_columns import Columns
 from lrlib.curves.log_events import is_event_file, read_events
-from lrlib.curves.log_files import as_text, refuse
+from lrlib.curves.log_files import UnreadableLog, as_text, refuse
 from lrlib.curves.log_tables import read_text
+
+__all__ = ["UnreadableLog", "read"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _KNOWN = ("metrics.csv", "results.csv", "trainer_state.json")
@@ -83,13 +85,15 @@ def read(
     picked, why = (roles.named(log, "rate", rate, values), "") if rate else roles.rate_column(values, counts)
     if picked and counts[picked]:
         series["rates"] = table.rates(picked, steps, why)
-    gradient = next((name for name in values if roles.is_gradient_norm(name)), None)
-    if gradient and np.isfinite(values[gradient][rows]).any():
-        series["gradient_norm"] = np.where(values[gradient][rows] >= 0, values[gradient][rows], np.nan)
+    for part, is_it in (("gradient_norm", roles.is_gradient_norm), ("update_ratio", roles.is_update_ratio)):
+        name = next((name for name in values if is_it(name)), "")
+        if name and np.isfinite(values[name][rows]).any():
+            series[part] = np.where(values[name][rows] >= 0, values[name][rows], np.nan)
+            further.discard(name)
     if rows_v is not None and len(rows_v):
         assert losses_v is not None
         series |= {"validation_loss": losses_v[rows_v], "validation_steps": table.steps[rows_v]}
-    series["metrics"] = table.metrics(sorted(further - {picked, gradient}), rows, rows_v)
+    series["metrics"] = table.metrics(sorted(further - {picked}), rows, rows_v)
     for name, texts in columns.texts.items():
         if texts and name in {*chosen, *held_out, picked}:
             notes.append(f"{texts} cells of {name!r} hold no number and count as not measured.")
