@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from lrlib import schedules, tasks, training, updates
 from lrlib.curves import Curve
 from lrlib.diagnostics import Diagnosis, Probe, cough, cough_run, diagnose, features, symptoms
 from lrlib.diagnostics.features import Series
-from lrlib.diagnostics.findings import NOTHING, REMEDIES
+from lrlib.diagnostics.findings import HELPED, IDLE, NOTHING, REMEDIES, SCORE
 
 T = np.arange(200.0)
 EVALUATED = np.arange(0, 201, 10)
@@ -430,3 +431,13 @@ def test_cough_names_what_does_not_fit() -> None:
         cough(model, optimizer, update, lambda: math.nan, steps=2)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="steps must be an integer >= 1"):
         cough(model, optimizer, update, validate, steps=0)  # type: ignore[arg-type]
+
+
+def test_the_report_says_how_often_advice_helped_and_was_idle() -> None:
+    scored = json.loads((Path(__file__).parents[1] / "benchmarks/doctor/held-out.json").read_text(encoding="utf-8"))
+    doctor = scored["policies"]["doctor"]
+    assert round(doctor["improves"][0]) == HELPED
+    assert round(doctor["false alarm"][0]) == IDLE
+    low = Curve(2.3 - 0.003 * np.arange(60), rates=np.full(60, 1e-4))
+    assert SCORE in str(diagnose(low))
+    assert SCORE not in str(diagnose(Curve([2.3, 2.9, 40.0, 1e5, np.inf])))  # that is measured

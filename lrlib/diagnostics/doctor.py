@@ -15,8 +15,7 @@ def diagnose(curve: Curve, *, probe: Probe | None = None) -> Diagnosis:
 
     Each symptom of :data:`~lrlib.diagnostics.symptoms.SYMPTOMS` is looked for; findings come in that order. That none
     is found does not make a run healthy: it may have gained from another rate without showing it. And advice may be
-    idle: on tasks that its thresholds had not met, the first remedy helped in 78 % of the runs that could be, and
-    40 % of the healthy ones were given one (``benchmarks/doctor/README.md``).
+    idle: how often, ``benchmarks/doctor/README.md`` tells, and the report says it.
 
     Args:
         curve: the run. Validation losses and rates are looked at where they are there; without them less can be found,
