@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -206,8 +207,9 @@ def test_what_is_used_no_more_is_dropped(project: Path) -> None:
 
 def test_an_interrupt_stops_the_kernels_and_keeps_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = project / "started"
-    cell = f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(600)"
+    cell = f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(60)"
     path = write_notebook(project / "chapters" / "long.ipynb", cell)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # another test may have left its own
 
     def interrupt() -> None:
         while not started.exists() or not started.read_text():
@@ -215,8 +217,11 @@ def test_an_interrupt_stops_the_kernels_and_keeps_nothing(project: Path, monkeyp
         os.kill(os.getpid(), 2)
 
     threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        execute_all([path], workers=1, timeout=600, done=lambda _: None)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            execute_all([path], workers=1, timeout=60, done=lambda _: None)
+    finally:
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
 

@@ -31,6 +31,8 @@ def objective(chosen, report):
     if hang and done == 3:
         (marks / "hanging").write_text(repr(chosen["x"]))
         time.sleep(600)
+    while not hang and done >= 5 and not (marks / "killed").exists():
+        time.sleep(0.01)
     (marks / f"done-{time.time_ns()}").touch()
     return abs(chosen["x"] - 2)
 
@@ -58,6 +60,7 @@ def test_a_worker_killed_amid_a_trial_loses_nothing(file: str, tmp_path: Path) -
         time.sleep(0.05)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
+    (marks / "killed").touch()  # until then the second waited
     assert second.communicate()[0].strip() == b"10"
     found = tuning.search(well, SPACE, trials=10, storage=storage)  # the study is complete: nothing is made
     lost = float((marks / "hanging").read_text())
