@@ -114,3 +114,17 @@ def test_without_scripts_the_front_page_folds_its_answer(visit: Any, serve: Any)
     assert not fold.locator("svg[role=img]").is_visible()
     fold.locator("summary").click()
     assert fold.locator("svg .lrlab-line").count() == 1
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_figures_stand_on_a_dark_page_itself(name: str, visit: Callable[..., Any]) -> None:
+    """The theme would put pictures on a light card and dim them; ours are drawn for both."""
+    page = visit(f"{BOOK.as_uri()}/{name}", origin=BOOK.as_uri()).page
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    carded = page.evaluate(
+        """[...document.querySelectorAll('article img')].filter((image) => {
+        const look = getComputedStyle(image);
+        return look.filter !== 'none' || look.backgroundColor !== 'rgba(0, 0, 0, 0)';
+        }).map((image) => image.alt)"""
+    )
+    assert not carded
