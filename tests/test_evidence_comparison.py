@@ -206,6 +206,17 @@ def test_an_error_can_be_the_measure_and_a_loss_the_choice():
     assert np.allclose(result["linear"].confirmed, 1 - again.validation_metrics["accuracy"][:, -1], atol=1e-6)
 
 
+def test_the_minibatch_loss_is_the_mean_over_the_last_sixth_of_the_updates():
+    settings = {"steps": 30, "batch_size": 8, "eval_examples": 1, "device": "cpu", "engine": "torch"}
+    digits = tasks.digits_mlp(hidden=(8,))
+    found = tune(
+        digits, [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2], seeds=[0, 1], measure="minibatch_loss", parts=1, **settings
+    )
+    runs = training.sweep(digits, learning_rates=found.rates, seeds=[0, 1], **settings)
+    expected = np.where(runs.by_rate(runs.diverged), np.inf, runs.by_rate(runs.loss[:, 25:].mean(axis=1)))
+    assert np.allclose(found.losses, expected)
+
+
 def test_a_confirmation_run_that_diverged_leaves_the_ratio_open():
     arms = {"safe": arm(0.2, tuned=False), "over": arm(3.0, tuned=False)}
     result = compare(

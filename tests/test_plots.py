@@ -126,6 +126,23 @@ def test_descend_follows_torch_and_names_bad_input():
             training.descend(**({"surface": surface, "learning_rates": [0.1], "steps": 2} | {name: value}))
 
 
+def test_plot_best_rates_shows_each_interval_and_refuses_a_place_without_one():
+    from lrlib.evidence import Tuning
+
+    tunings = [
+        Tuning(np.array([0.1, 0.2, 0.4]), np.array(losses), 2.0, (0, 1))
+        for losses in ([[1.0, 2.0], [2.0, 1.0], [3.0, 3.0]], [[3.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    ]
+    ax = plots.plot_best_rates([16, 128], tunings, label="Adam")
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+    assert np.allclose(ax.lines[0].get_ydata(), [0.02**0.5, 0.08**0.5])
+    bars = ax.containers[0].lines[2][0].get_segments()
+    assert np.allclose([bar[:, 1] for bar in bars], [(t.best.low, t.best.high) for t in tunings])
+    assert [text.get_text() for text in ax.texts] == ["Adam"]
+    with pytest.raises(ValueError, match="tunings must be one for each of the 1 places x"):
+        plots.plot_best_rates([16], tunings)
+
+
 def test_plot_intervals_is_drawn_on_the_scale_that_it_is_given():
     from lrlib.evidence import at_most, interval, ratio
 

@@ -183,7 +183,8 @@ def compare(
             intervals cover them, too.
         arms: what :func:`arm` makes, by name.
         tuning_seeds, confirmation_seeds: disjoint; two confirmation seeds or more.
-        measure: ``"validation_loss"``, ``"train_loss"``, ``"validation_error"``, ``"train_error"``, or a function of a
+        measure: ``"validation_loss"``, ``"train_loss"``, ``"minibatch_loss"`` (the mean over the last sixth of the
+            updates), ``"validation_error"``, ``"train_error"``, or a function of a
             sweep that returns one value a run, lower being better.
         choose_by: the positive measure that the rate is chosen by, if it is not ``measure``.
         settings: as for :func:`lrlib.training.sweep`; an arm's own come first.

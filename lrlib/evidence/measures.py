@@ -11,7 +11,7 @@ from lrlib.tasks import Task
 from lrlib.training import Sweep, sweep
 
 Measure = str | Callable[[Sweep], Any]
-MEASURES = ("train_loss", "validation_loss", "train_error", "validation_error")
+MEASURES = ("train_loss", "validation_loss", "train_error", "validation_error", "minibatch_loss")
 TaskOrMaker = Task | Callable[[int], Task]
 
 
@@ -25,14 +25,17 @@ def words(measure: Measure) -> str:
 def measured(runs: Sweep, measure: Measure) -> np.ndarray:
     """(rates, seeds): the last value of ``measure``, infinite where the run diverged or it is not finite.
 
-    An error is one minus the accuracy. A function gets the sweep and returns one value a run.
+    An error is one minus the accuracy. The minibatch loss is the mean over the last sixth of the updates: it needs no
+    evaluation, and one minibatch says little. A function gets the sweep and returns one value a run.
     """
     if callable(measure):
         values = np.asarray(measure(runs), dtype=float)
         if values.shape != (len(runs),):
             _check.fail("measure", f"a function that returns {len(runs)} values, one a run", np.shape(values))
+    elif _check.choice("measure", measure, MEASURES) == "minibatch_loss":
+        values = runs.loss[:, -max(runs.steps // 6, 1) :].mean(axis=1)
     else:
-        part, kind = _check.choice("measure", measure, MEASURES).split("_")
+        part, kind = measure.split("_")
         if kind == "loss":
             values = getattr(runs, measure)[:, -1]
         else:

@@ -1,8 +1,8 @@
-"""Figures of intervals against a bound."""
+"""Figures of estimates with their intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
@@ -12,7 +12,7 @@ from lrlib import _check, style
 from lrlib.plots.axes import axes_or_new
 
 if TYPE_CHECKING:  # a saved sweep can be drawn without torch
-    from lrlib.evidence import Interval, Region
+    from lrlib.evidence import Interval, Region, Tuning
 
 
 def plot_intervals(
@@ -79,4 +79,29 @@ def plot_intervals(
     ax.spines["left"].set_visible(False)
     if len(names) > 1:
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(names))
+    return ax
+
+
+def plot_best_rates(
+    x: Sequence[float], tunings: Sequence[Tuning], *, ax: Axes | None = None, label: str = "", linestyle: Any = "-"
+) -> Axes:
+    """The best learning rate against what was changed, with its 95 % interval, on logarithmic axes.
+
+    Args:
+        x: what was changed, one number a tuning: a width, a depth, a number of examples.
+        tunings: as :func:`lrlib.evidence.tune` gives them.
+        ax: where to draw.
+        label: written behind the last point.
+        linestyle: of the line through the points.
+    """
+    if len(x) != len(tunings) or not len(x):
+        _check.fail("tunings", f"one for each of the {len(x)} places x", len(tunings))
+    ax, found = axes_or_new(ax), [tuning.best for tuning in tunings]
+    ends = [[f.estimate - f.low for f in found], [f.high - f.estimate for f in found]]
+    middle = [f.estimate for f in found]
+    ax.plot(x, middle, color=style.INK, linestyle=linestyle)
+    ax.errorbar(x, middle, ends, fmt="o", color=style.INK, markersize=4, capsize=2, linewidth=1)
+    ax.annotate(label, (x[-1], middle[-1]), (8, 0), textcoords="offset points", va="center")
+    ax.set(xscale="log", yscale="log", ylabel="best learning rate")
+    ax.minorticks_off()
     return ax
