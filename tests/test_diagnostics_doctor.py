@@ -87,6 +87,13 @@ def test_features_of_the_rates() -> None:
     assert math.isnan(features.spent(Curve([1.0] * 10)))
 
 
+def test_rates_that_end_before_the_run_tell_nothing_of_its_end() -> None:
+    course = np.linspace(2, 1, 10)
+    curve = Curve(course, rates=np.full(10, 0.1), validation_loss=course, validation_steps=np.arange(10) * 4)
+    assert math.isnan(features.last_rate(curve))
+    assert diagnose(curve).findings
+
+
 RELATIVE = [features.share_up, features.slowness, features.fall, features.rebound, features.wobble]
 
 

@@ -97,9 +97,12 @@ def _parsed(line: str) -> Any:
 
 
 def _table(path: Path, sample: Sequence[str], lines: Iterable[str], notes: list[str]) -> Columns:
-    if sample[0].lower().startswith("sep="):
+    if sample and sample[0].lower().startswith("sep="):
         sample, lines = sample[1:], itertools.islice(lines, 1, None)
-    delimiter = _delimiter([line for line in sample if line.strip()])
+    written = [line for line in sample if line.strip()]
+    if not written:
+        refuse(path, "holds no row in its first lines")
+    delimiter = _delimiter(written)
     rows = _rows(path, lines, delimiter)
     header = next(rows, None)
     if header is None:

@@ -207,11 +207,12 @@ def spent(curve: Curve, share: float = 0.12) -> float:
 
 
 def last_rate(curve: Curve) -> float:
-    """The mean rate of the last fiftieth over the peak rate."""
+    """The mean rate of the last fiftieth over the peak rate; NaN where none is known of it."""
     rates = _rates(curve)
     if rates is None:
         return np.nan
-    return float(rates.values[rates.time >= 0.98].mean() / rates.values.max()) if rates.values.max() > 0 else np.nan
+    last = rates.values[rates.time >= 0.98]
+    return float(last.mean() / rates.values.max()) if len(last) else np.nan
 
 
 def _rates(curve: Curve) -> Series | None:

@@ -1,12 +1,14 @@
 """Every published rule that reads a rate off a range test, as a pure function of ``(rates, losses)``.
 
 Each takes the recorded curve, puts it on the grid that its authors' 100 steps make, smooths and trims it as their
-library does by default, and applies their formula. Where a library would return the rate at the end of its range, or an
-exception, the rule says that there is no suggestion, and why.
+library does by default, and applies their formula; ``beta`` is the smoothing, which may be set to other values. Where a
+library would return the rate at the end of its range, or an exception, the rule says that there is no suggestion, and
+why.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -27,7 +29,13 @@ class Suggestion:
         return f"no suggestion, because {self.why}" if self.rate is None else f"{self.rate:.3g}, {self.why}"
 
 
-Rule = Callable[[Array, Array], Suggestion]
+class Rule(Protocol):
+    """What reads a rate off a curve of ``losses`` (n,) at increasing ``rates`` (n,), smoothed by ``beta`` in [0, 1)."""
+
+    __name__: str
+
+    def __call__(self, rates: Array, losses: Array, *, beta: float = ...) -> Suggestion:
+        """The suggestion."""
 
 
 @dataclass(frozen=True)
@@ -66,43 +74,43 @@ def _at_steepest(curve: _Curve, slopes_of: Callable[[Array], Array]) -> Suggesti
     return Suggestion(float(curve.rates[steepest]), "where the smoothed loss falls fastest")
 
 
-def steepest(rates: Array, losses: Array) -> Suggestion:
+def steepest(rates: Array, losses: Array, *, beta: float = 0.95) -> Suggestion:
     """Where the loss falls fastest along log η: torch-lr-finder's suggestion.
 
     Running mean with β = 0.95 from the first loss on, without the first 10 and the last 5 points.
     Source: L. Smith (2017), Cyclical Learning Rates for Training Neural Networks, arXiv:1506.01186;
     twin: ``LRFinder.plot`` of torch-lr-finder 0.2.2.
     """
-    curve = _curve(rates, losses, beta=0.95, skip=10, drop=5, debiased=False)
+    curve = _curve(rates, losses, beta=beta, skip=10, drop=5, debiased=False)
     return _at_steepest(curve, np.gradient)
 
 
-def lightning(rates: Array, losses: Array) -> Suggestion:
+def lightning(rates: Array, losses: Array, *, beta: float = 0.98) -> Suggestion:
     """Where the loss falls fastest along η itself, not log η, which favours low rates: Lightning's suggestion.
 
     Debiased running mean with β = 0.98, without the first 10 points and the last.
     Twin: ``lr_find(...).suggestion()`` of Lightning 2.6, whose own debiasing is one step ahead.
     """
-    curve = _curve(rates, losses, beta=0.98, skip=10, drop=1)
+    curve = _curve(rates, losses, beta=beta, skip=10, drop=1)
     return _at_steepest(curve, lambda losses: np.gradient(losses, curve.rates))
 
 
-def _fastai(rates: Array, losses: Array) -> _Curve:
-    return _curve(rates, losses, beta=0.98, skip=10, drop=5)
+def _fastai(rates: Array, losses: Array, beta: float) -> _Curve:
+    return _curve(rates, losses, beta=beta, skip=10, drop=5)
 
 
-def steep(rates: Array, losses: Array) -> Suggestion:
+def steep(rates: Array, losses: Array, *, beta: float = 0.98) -> Suggestion:
     """Where the loss falls fastest from one rate to the next: fastai's ``steep``.
 
     Debiased running mean with β = 0.98, without the first 10 and the last 5 points, as in all of fastai's rules.
     """
-    curve = _fastai(rates, losses)
+    curve = _fastai(rates, losses, beta)
     return _at_steepest(curve, np.diff)
 
 
-def minimum(rates: Array, losses: Array) -> Suggestion:
+def minimum(rates: Array, losses: Array, *, beta: float = 0.98) -> Suggestion:
     """A tenth of the rate at which the loss is least: fastai's ``minimum``."""
-    curve = _fastai(rates, losses)
+    curve = _fastai(rates, losses, beta)
     if trouble := curve.trouble or _no_floor(curve):
         return Suggestion(None, trouble)
     lowest = int(curve.losses.argmin())
@@ -111,12 +119,12 @@ def minimum(rates: Array, losses: Array) -> Suggestion:
     return Suggestion(float(curve.rates[lowest]) / 10, "a tenth of where the smoothed loss is least")
 
 
-def valley(rates: Array, losses: Array) -> Suggestion:
+def valley(rates: Array, losses: Array, *, beta: float = 0.98) -> Suggestion:
     """Halfway down the longest stretch in which the loss falls: fastai's ``valley``, its default.
 
     The stretch is the longest decreasing subsequence; its length is counted back from its last point, as fastai does.
     """
-    curve = _fastai(rates, losses)
+    curve = _fastai(rates, losses, beta)
     if trouble := curve.trouble or _no_floor(curve):
         return Suggestion(None, trouble)
     lengths = np.ones(len(curve.losses), dtype=int)
@@ -131,13 +139,13 @@ def valley(rates: Array, losses: Array) -> Suggestion:
     return Suggestion(float(curve.rates[place]), "halfway down the longest fall of the smoothed loss")
 
 
-def slide(rates: Array, losses: Array) -> Suggestion:
+def slide(rates: Array, losses: Array, *, beta: float = 0.98) -> Suggestion:
     """The last rate before the slope changes for good, sought from the high end: fastai's ``slide``.
 
     An interval 15 points wide slides down from the highest rate for as long as the slopes at its ends differ by more
     than 0.005.
     """
-    curve, width, threshold = _fastai(rates, losses), 15, 0.005
+    curve, width, threshold = _fastai(rates, losses, beta), 15, 0.005
     if trouble := curve.trouble or _no_floor(curve):
         return Suggestion(None, trouble)
     slopes, right, found = np.gradient(curve.losses), -1, None
@@ -148,7 +156,7 @@ def slide(rates: Array, losses: Array) -> Suggestion:
     return Suggestion(float(curve.rates[found]), "where the slope of the smoothed loss stops changing")
 
 
-def before_blow_up(rates: Array, losses: Array) -> Suggestion:
+def before_blow_up(rates: Array, losses: Array, *, beta: float = 0.9) -> Suggestion:
     """Half of the highest rate before the loss blows up, that is, comes back above where it started.
 
     Debiased running mean with β = 0.9. Source: Y. Bengio (2012), Practical Recommendations for Gradient-Based Training
@@ -156,7 +164,7 @@ def before_blow_up(rates: Array, losses: Array) -> Suggestion:
     that does not diverge.
     """
     total = len(np.atleast_1d(losses))
-    curve = _curve(rates, losses, beta=0.9, skip=0, drop=0)
+    curve = _curve(rates, losses, beta=beta, skip=0, drop=0)
     if curve.trouble:
         return Suggestion(None, curve.trouble)
     lowest = int(curve.losses.argmin())
@@ -181,8 +189,13 @@ RULES: dict[str, Rule] = {
 }
 
 
-def suggest_all(rates: Array, losses: Array) -> dict[str, Suggestion]:
+def suggest_all(rates: Array, losses: Array, *, beta: float | None = None) -> dict[str, Suggestion]:
     """What every rule of :data:`RULES` says about one curve, by its name.
+
+    ``beta`` in [0, 1) smooths the curve alike for all of them; if None, each smooths as its library does.
+
+    Raises:
+        TypeError, ValueError: for rates that do not increase, another number of losses, or ``beta`` outside its range.
 
     >>> import numpy as np
     >>> rates = np.geomspace(1e-7, 10, 100)
@@ -193,4 +206,5 @@ def suggest_all(rates: Array, losses: Array) -> dict[str, Suggestion]:
     no suggestion, because the loss is the same at every rate: try lower and higher rates, or make sure that the
     optimizer holds the parameters
     """
-    return {name: rule(rates, losses) for name, rule in RULES.items()}
+    smoothing = {} if beta is None else {"beta": beta}
+    return {name: rule(rates, losses, **smoothing) for name, rule in RULES.items()}

@@ -9,6 +9,8 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 
 from browser.test_labs import contrast
+from browser.test_range_test_lab import made as range_tests
+from browser.test_write_it import made as formulas
 from lrlib.widgets import AdaptiveLab, Answer, Axis, CurveMark, Predict, ScheduleLab, StepSizeLab, TrainingLab
 
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa"]}}
@@ -36,6 +38,8 @@ LABS: dict[str, Callable[[], Any]] = {
     "training": lambda: TrainingLab(steps=50),
     "schedule": lambda: ScheduleLab(steps=100),
     "adaptive": AdaptiveLab,
+    "range test": range_tests,
+    "write it": formulas,
     "question": question,
     "mark": mark,
 }
@@ -88,6 +92,13 @@ def act(page: Any) -> None:
     if page.get_by_label("No", exact=True).count():
         page.get_by_label("No", exact=True).check()
         page.get_by_role("button").click()
+    if page.locator("textarea").count():
+        page.locator("summary").click()
+        for typed in ("peak * t", "2t"):
+            page.locator("textarea").fill(typed)
+            page.wait_for_function(
+                "(text) => document.querySelector('[data-state]').dataset.formula === text", arg=typed
+            )
     if page.locator("svg[role=slider]").count():
         page.locator("svg[role=slider]").focus()
         page.keyboard.press("ArrowRight")

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from browser.test_range_test_lab import made as range_tests
+from browser.test_write_it import made as formulas
 from lrlib.widgets import AdaptiveLab, Answer, Axis, CurveMark, Predict, ScheduleLab, StepSizeLab, TrainingLab
 
 # Of listeners on the window itself only Playwright has any.
@@ -76,11 +78,14 @@ async ([source, state, times]) => {
 }
 """
 NOTHING = {"listeners": 0, "observers": 0, "workers": 0, "callbacks": 0}
+PLAIN = ("question", "mark", "write it")  # with no controls of ipywidgets
 LABS: dict[str, Callable[[], Any]] = {
     "step size": StepSizeLab,
     "training": lambda: TrainingLab(steps=300),
     "schedule": lambda: ScheduleLab(steps=300),
     "adaptive": AdaptiveLab,
+    "range test": range_tests,
+    "write it": formulas,
     "question": lambda: Predict("Is 1 < 2?", answers=[Answer("No", "It is."), Answer("Yes", "So it is.", right=True)]),
     "mark": lambda: Predict(
         "Where?", mark=CurveMark(x=Axis("x", 0, 1), y=Axis("y", 0, 1), xs=[0, 1], ys=[0, 1], right=0.5, reason="So.")
@@ -92,7 +97,7 @@ LABS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", list(LABS))
 def test_ten_views_opened_and_closed_leave_nothing(name: str, host: str, show_body: Any) -> None:
     lab = LABS[name]()
-    if host == "page" or name in ("question", "mark"):
+    if host == "page" or name in PLAIN:
         state = {**lab.page_state(), "host": host}
     else:
         picture = lab.picture
@@ -104,7 +109,7 @@ def test_ten_views_opened_and_closed_leave_nothing(name: str, host: str, show_bo
     assert most["listeners"] > 0
     if host == "page" and name in ("training", "schedule", "adaptive"):
         assert most["workers"] > 0
-    if host == "kernel" and name not in ("question", "mark"):
+    if host == "kernel" and name not in PLAIN:
         assert most["callbacks"] > 0
 
 

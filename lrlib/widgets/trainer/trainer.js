@@ -1,5 +1,6 @@
 // Trains a task's network in the browser, off the main thread: the newest request wins, curves are streamed.
 import { unpack, unpackBytes } from "../hosting/packing.js";
+import { startWorker } from "../hosting/worker.js";
 import { batchOrder, uniformParameters } from "./random.js";
 import { spreadOf } from "./spread.js";
 import { makeDescent, programLibrary } from "./wasm_runner.js";
@@ -153,14 +154,6 @@ export function makeService(config, post) {
       .then(() => answer(request))
       .catch((error) => post({ id: request.id, settings: request.settings, failed: String(error.message ?? error) }));
   };
-}
-
-// This module as a worker. From file:// no worker starts that is made of a module, but one made of a plain script does.
-async function startWorker() {
-  const module = await (await fetch(import.meta.url)).text();
-  const script = module.replace(/^export default .*$/m, "").replaceAll("import.meta", "self");
-  const url = URL.createObjectURL(new Blob([`(() => { "use strict";\n${script}\n})();`], { type: "text/javascript" }));
-  return { worker: new Worker(url), url };
 }
 
 // The same service on another thread where there can be one, else on this one, in pieces; started by the first request, and
