@@ -1,0 +1,208 @@
+"""The caller's side of a check: it keeps a warm server, the clock and what was printed."""
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lrlib.grading.channel import Frames, Gone
+from lrlib.grading.limits import Limits
+from lrlib.grading.wire import Codec
+
+ENDED_BY_US = 1000  # as the exit status of a process that had not ended by itself
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "MALLOC_MMAP_THRESHOLD_")
+_own = threading.local()  # a thread's servers: student code that ends a server ends no other thread's check
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one check."""
+
+    reason: str = ""
+    look: bool = False
+    output: str = ""
+    picture: bytes | None = None
+    stopped: bool = False
+
+
+class Server:
+    """A warm process of its own for one assignment; see :mod:`lrlib.grading.server`."""
+
+    def __init__(self, prelude: list[str], limits: Limits) -> None:
+        self.limits, self._owner = limits, os.getpid()
+        self._codec = Codec(lambda *_: None, keep_grad=False)
+        self._folder = tempfile.mkdtemp(prefix="lrlib-grading-")
+        self._control, there = socket.socketpair()
+        self._frames = Frames(self._control)
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment |= {f"{kind}_NUM_THREADS": "1" for kind in ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM")}
+        environment |= {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "MPLBACKEND": "Agg"}
+        environment |= {"MPLCONFIGDIR": self._folder, "PYTHONDONTWRITEBYTECODE": "1", "HOME": self._folder}
+        command = [sys.executable, "-P", "-m", "lrlib.grading.server", str(there.fileno())]
+        self._process = subprocess.Popen(
+            command, pass_fds=[there.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        there.close()
+        order = {"prelude": prelude, "limits": asdict(limits), "folder": self._folder}
+        self._frames.send(self._codec.encode(order))
+        if error := self._reply():
+            self.close()
+            raise ValueError(f"source must be a notebook whose prelude runs, but it raised {error}")
+
+    def _reply(self) -> Any:
+        return self._codec.decode(*self._frames.receive())
+
+    def close(self) -> None:
+        """End the process and what it has started."""
+        self._control.close()
+        if self._owner != os.getpid():  # this process was forked from the owner
+            return
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    __del__ = close
+
+    def check(self, task: dict[str, Any]) -> Outcome:
+        """Carry out one task of the judge. Raises Gone if the server itself has ended."""
+        mine, judge = socket.socketpair()
+        output, printed = os.pipe()
+        try:
+            socket.send_fds(self._control, [b"f"], [judge.fileno(), printed])
+        except OSError:
+            raise Gone("ended") from None
+        finally:
+            judge.close()
+            os.close(printed)
+        pids: list[int] = []
+        kept = _Kept(output, 4 * self.limits.output_characters)
+        try:
+            pids = self._reply()
+            Frames(mine).send(self._codec.encode(task))
+            verdict = self._wait(mine, kept)
+            self._control.settimeout(20)
+            self._control.sendall(b"g" if isinstance(verdict, str) or verdict["gone"] else b"e")
+            statuses = self._reply()
+            self._control.settimeout(None)
+        except (Gone, OSError):
+            for pid in pids:
+                _kill(pid)
+            self._process.kill()
+            raise Gone("ended") from None
+        finally:
+            kept.rest()
+            os.close(output)
+            mine.close()
+        text = kept.text()
+        if len(text) > self.limits.output_characters:
+            text = text[: self.limits.output_characters] + "…"
+        return self._outcome(verdict, statuses, text)
+
+    def _wait(self, mine: socket.socket, kept: "_Kept") -> dict[str, Any] | str:
+        """The judge's verdict, or why there is none."""
+        deadline = time.monotonic() + 3 * self.limits.seconds
+        watched = select.poll()
+        watched.register(mine, select.POLLIN)
+        watched.register(kept.descriptor, select.POLLIN)
+        while (left := deadline - time.monotonic()) > 0:
+            ready = {number for number, _ in watched.poll(left * 1000)}
+            if kept.descriptor in ready and not kept.read():
+                watched.unregister(kept.descriptor)
+            if mine.fileno() in ready:
+                mine.settimeout(max(left, 1))
+                try:
+                    return self._codec.decode(*Frames(mine).receive())
+                except Gone:
+                    return "judge"
+        return "time"
+
+    def _outcome(self, verdict: dict[str, Any] | str, statuses: list[int], text: str) -> Outcome:
+        seconds = self.limits.seconds
+        if verdict == "time":
+            return Outcome(f"Stopped after {3 * seconds:g} s.", look=True, output=text, stopped=True)
+        ended = isinstance(verdict, str) or verdict["gone"]
+        if ended and -signal.SIGXCPU in statuses:
+            return Outcome(f"Stopped after {seconds:g} s of computing.", look=True, output=text, stopped=True)
+        if isinstance(verdict, str):
+            return Outcome("The test ended without a verdict.", look=True, output=text)
+        if why := verdict["gone"]:
+            return Outcome(_gone(why, statuses[0]), look=True, output=text)
+        picture = bytes.fromhex(verdict["picture"]) if verdict["picture"] else None
+        return Outcome(verdict["reason"], verdict["look"], text, picture)
+
+
+class _Kept:
+    """The beginning of what is printed into a pipe; the rest is read and dropped."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self.descriptor, self._size, self._bytes = descriptor, size, bytearray()
+        os.set_blocking(descriptor, False)
+
+    def read(self) -> bool:
+        """Read once; False at the end."""
+        try:
+            part = os.read(self.descriptor, 2**16)
+        except BlockingIOError:
+            return True
+        self._bytes += part[: max(0, self._size - len(self._bytes))]
+        return bool(part)
+
+    def rest(self) -> None:
+        for _ in range(32):  # a pipe holds less
+            if not self.read():
+                break
+
+    def text(self) -> str:
+        return self._bytes.decode("utf-8", "replace")
+
+
+def _gone(why: str, status: int) -> str:
+    if why == "garbled":
+        return "Your code wrote into the grader's own channel."
+    if why not in ("ended", "garbled") and not why.startswith("no longer"):
+        return f"Your code raised {why}, which ends a program."
+    if status == -signal.SIGKILL:
+        return "The process with your code was killed: it used too much time or memory, or killed itself."
+    if status < 0:
+        return f"Your code crashed the program ({signal.Signals(-status).name})."
+    return "Your code ended the program, before the test was done."
+
+
+def _kill(pid: int) -> None:
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(OSError):
+            kill(pid, signal.SIGKILL)
+
+
+def server(prelude: list[str], limits: Limits) -> Server:
+    """This thread's server for a prelude, started when it is first asked for."""
+    servers: dict[Any, Server] = _own.__dict__.setdefault("servers", {})
+    key = (os.getpid(), tuple(prelude), limits)
+    if key not in servers:
+        while len(servers) >= 4:
+            servers.pop(next(iter(servers))).close()
+        servers[key] = Server(prelude, limits)
+    return servers[key]
+
+
+def check(prelude: list[str], limits: Limits, task: dict[str, Any]) -> Outcome:
+    """One check; a server that ends in it is replaced, and the check tried once more."""
+    for _ in range(2):
+        try:
+            return server(prelude, limits).check(task)
+        except Gone:
+            servers = _own.servers
+            servers.pop((os.getpid(), tuple(prelude), limits)).close()
+    return Outcome("Your code ended the grader's own process.", look=True)

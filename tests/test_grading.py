@@ -1,0 +1,210 @@
+"""Marking a notebook item by item: what earns the points, what does not, and that nothing takes another item along."""
+
+# ruff: noqa: E501  (a row of the tables below is one case)
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrlib.grading import Limits, Mark, grade, personal_seed
+
+LIMITS = Limits(seconds=1, memory_mb=500)
+PRELUDE = "import numpy as np\nimport torch\n\ndef given(x):\n    return 2 * x"
+STEP = "def step(x, rate, gradient):\n    return x - rate * gradient(x)"
+DECAY = "def decay(total):\n    def schedule(k):\n        return 1 - k / total\n    return schedule"
+SCALE = "def scale(x):\n    return 3 * x"
+ANSWERS = "answers = {'rate': 0.5}"
+FIGURE = "def figure():\n    import matplotlib.pyplot as plt\n    return plt.figure(figsize=(2, 2))"
+SOLUTIONS = {"scale": SCALE, "step": STEP, "decay": DECAY, "answers": ANSWERS, "figure": FIGURE}
+TESTS = {
+    "scale": "assert np.allclose(np.asarray(scale(np.ones(3))), 3, rtol=1e-4), 'three times as much'",
+    "step": "assert abs(float(step(1.0, 0.25, lambda x: 2 * x)) - 0.5) < 1e-4, 'a step downhill'",
+    "decay": "s = decay(4)\nassert [float(s(k)) for k in (0, 2, 4)] == [1, 0.5, 0], 'from 1 to 0'",
+    "answers": "assert 0.4 < answers['rate'] < 0.6, 'the rate of the picture'",
+}
+
+
+def code(source: Any, name: str = "", **meta: Any) -> dict[str, Any]:
+    about = {"nbgrader": {"grade_id": name, "locked": False, "grade": False, "solution": False, **meta}} if name else {}
+    return {"cell_type": "code", "metadata": about, "source": source, "outputs": [], "execution_count": None}
+
+
+def text(source: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "metadata": {}, "source": source}
+
+
+def notebook(*cells: dict[str, Any] | str) -> dict[str, Any]:
+    made = [code(cell) if isinstance(cell, str) else cell for cell in cells]
+    return {"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cells = [code(PRELUDE, "prelude", locked=True)]
+    for name, solution in SOLUTIONS.items():
+        cells.append(code(solution, name, solution=True, grade=name == "figure", points=2))
+        if name in TESTS:
+            hidden = f"### BEGIN HIDDEN TESTS\n{TESTS[name]}\n### END HIDDEN TESTS"
+            cells.append(code(hidden, f"{name}-test", locked=True, grade=True, points=1))
+    path = tmp_path_factory.mktemp("source") / "tiny.ipynb"
+    path.write_text(json.dumps(notebook(*cells)), encoding="utf-8")
+    return path
+
+
+def marks(source: Path, *cells: dict[str, Any] | str) -> dict[str, Mark]:
+    return {mark.item: mark for mark in grade(notebook(*cells), source, student="ada", limits=LIMITS)}
+
+
+def lost(source: Path, *cells: dict[str, Any] | str) -> dict[str, str]:
+    """The reasons of the items without their points."""
+    return {name: mark.reason for name, mark in marks(source, *cells).items() if mark.reason}
+
+
+def others(*without: str) -> list[str]:
+    return [solution for name, solution in SOLUTIONS.items() if name not in without]
+
+
+def test_the_model_solution_is_worth_all_points(source: Path) -> None:
+    found = marks(source, PRELUDE, *SOLUTIONS.values())
+    assert {name: mark.points for name, mark in found.items()} == dict.fromkeys(TESTS, 1) | {"figure": 0}
+    assert found["figure"].manual
+    assert found["figure"].picture is not None
+    assert found["figure"].picture.startswith(b"\x89PNG")
+
+
+RIGHT = {
+    "list": "def scale(x):\n    return [3 * float(v) for v in x]",
+    "float32": "def scale(x):\n    return (3 * x).astype('float32')",
+    "tensor": "def scale(x):\n    return torch.tensor(x, requires_grad=True) * 3",
+    "in place": "def scale(x):\n    x *= 3\n    return x",
+    "lambda": "scale = lambda x: 3 * x",
+    "default": "FACTOR = 3\ndef scale(x, factor=FACTOR):\n    return factor * x",
+    "late helper": "def scale(x):\n    return triple(x)\n\ndef triple(x):\n    return 3 * x",
+    "decorated": "import functools as ft\n@ft.lru_cache\ndef three():\n    return 3\ndef scale(x):\n    return three() * x",
+    "recursion": "def scale(x, n=3):\n    return x * 0 if n == 0 else x + scale(x, n - 1)",
+    "wrapped": "def scale(x):\n    return 3 * x\nscale = np.vectorize(scale)",
+    "table filled": "table = []\nfor i in range(4):\n    table.append(i)\ndef scale(x):\n    return table[3] * x",
+    "global state": "calls = 0\ndef scale(x):\n    global calls\n    calls += 1\n    return 3 * calls * x",
+    "own given": "np = None\nprint = None\ndef scale(x):\n    print('x')\n    return 3 * np.asarray(x)",
+    "loop variable": "def scale(x):\n    return 3 * x\nfor scale in range(3): pass\nscale = 3",
+    "capture": "%%capture out\n%matplotlib inline\n!ls\ndef scale(x):\n    return 3 * x",
+    "try": "try:\n    def scale(x):\n        return 3 * x\nexcept Exception:\n    pass",
+    "loop elsewhere": "while True: pass\ndef scale(x):\n    return 3 * x",
+    "duplicate": "def scale(x):\n    return 0\n\ndef scale(x):\n    return 3 * x",
+    "flood": "def scale(x):\n    print('x' * 20_000_000)\n    return 3 * x",
+    "class of calls": "class Scale:\n    def __call__(self, x): return 3 * x\nscale = Scale()",
+    "list source": ["def scale(x):\n", "    return 3 * x"],
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_answer_in_another_form_loses_nothing(source: Path, name: str) -> None:
+    found = marks(source, code(RIGHT[name]))["scale"]
+    assert (found.points, found.reason) == (1, "")
+
+
+F = "def scale(x):\n    "
+WRONG = {
+    "absent": ("", "no function named `scale`"),
+    "text": (text(SCALE), "is text, not code"),
+    "no source": ({"cell_type": "code", "metadata": {}}, "no function named"),
+    "syntax": ("def scale(x):\n    return 3 *", "syntax error in line 2"),
+    "bash": ("%%bash\ndef scale(x):", "begins with `%%bash`"),
+    "number": ("scale = 3", "is an int, not a function"),
+    "class": ("class scale:\n    def __init__(self, x): pass", "returned a scale, which cannot be graded"),
+    "async": ("async def scale(x):\n    return 3 * x", "returned a coroutine"),
+    "generator": (F + "yield 3", "returned a generator"),
+    "not written": (F + "raise NotImplementedError()", "not written yet"),
+    "exception": (F + "return 3 / 0", "raised ZeroDivisionError: division by zero in line 2 of your cell: `return 3 / 0`"),
+    "wrong": (F + "return 2 * x", "three times as much"),
+    "loop": (F + "while True:\n        try:\n            while True: pass\n        except BaseException: pass", "Stopped after 1 s"),
+    "loop in C": (F + "return sum(iter(int, 1))", "Stopped after 1 s"),
+    "sleep": ("import time, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + F + "time.sleep(99)", "Stopped after 3 s"),
+    "recursion": (F + "return scale(x)", "RecursionError"),
+    "memory": (F + "return np.ones(10**10 // 8)", "more memory"),
+    "patched numpy": ("np.allclose = lambda *a, **k: True\n" + F + "np.allclose = lambda *a, **k: True\n    return 0", "three"),
+    "patched builtins": (F + "import builtins\n    builtins.abs = lambda v: 0\n    builtins.len = None\n    return 0", "three|ended the program"),
+    "liar": ("class Liar:\n    __eq__ = __le__ = __array__ = lambda *a, **k: True\n" + F + "return Liar()", "a Liar, which"),
+    "lying float": ("class Liar(float):\n    __abs__ = __sub__ = lambda *a: 0.0\n" + F + "return Liar(9)", "three times"),
+    "_exit": (F + "import os; os._exit(0)", "ended the program"),
+    "exit": (F + "import sys; sys.exit()", "SystemExit"),
+    "kill parent": (F + "import os; os.kill(os.getppid(), 9)", "PermissionError|ended the grader"),
+    "killpg": (F + "import os; os.killpg(0, 9)", "PermissionError|was killed"),
+    "fork": (F + "import os\n    for _ in range(9): os.fork()\n    return 0", "PermissionError|BlockingIOError|three"),
+    "shell": (F + "import subprocess\n    subprocess.run(['sleep', '99'])", "PermissionError|BlockingIOError|Stopped"),
+    "pipe": (F + "import os\n    for n in range(3, 40):\n        try: os.write(n, b'\\xff' * 99)\n        except OSError: pass", "own channel"),
+    "segfault": (F + "import ctypes; ctypes.string_at(0)", "crashed the program"),
+    "huge": (F + "return 'x' * 10**8", "MB, which cannot"),
+    "digits": (F + "return 10**5000", "digits, which cannot"),
+    "cycle": (F + "x = []; x.append(x); return x", "nested"),
+    "frames": (F + "import gc\n    return float(any('three times' in str(o) for o in gc.get_objects() if type(o) is str))", "three"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_breaks_an_item_costs_that_item_alone(source: Path, name: str) -> None:
+    cell, reason = WRONG[name]
+    found = lost(source, *others("scale"), cell)
+    assert list(found) == ["scale"]
+    assert any(part in found["scale"] for part in reason.split("|")), found["scale"]
+
+
+def test_one_fault_costs_one_item_and_cells_stand_in_any_order(source: Path) -> None:
+    cells = [code(cell, "prelude", grade=True, points=99) for cell in reversed([PRELUDE, *SOLUTIONS.values()])]
+    assert lost(source, *cells) == {}
+    assert set(lost(source, "import os\nos._exit(1)", "raise SystemExit")) == set(SOLUTIONS)
+
+
+def test_a_value_crosses_as_a_copy_and_its_kind_is_said(source: Path) -> None:
+    found = lost(source, *others("answers"), "answers = {1, 2}")
+    assert found == {"answers": "`answers` is a set, which cannot be graded."}
+    assert lost(source, *others("answers"), "answers = {}", "answers['rate'] = 0.5") == {}
+
+
+def test_what_is_printed_is_kept_and_cut(source: Path) -> None:
+    found = marks(source, *others("scale"), "def scale(x):\n    print('here' * 9000)\n    return x")["scale"]
+    assert found.output.startswith("herehere")
+    assert len(found.output) == LIMITS.output_characters + 1
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not a notebook"),
+        (b"\x00\xff\x89PNG", "not a notebook"),
+        (b"[1, 2]", "not a notebook"),
+        (b'{"cells": 3}', "not a notebook"),
+        (b"[" * 100_000, "not a notebook"),
+        (b'{"worksheets": [], "nbformat": 3}', "old format"),
+        (b" " * 20_000_001, "too large"),
+        (None, "a folder"),
+    ],
+)
+def test_a_file_that_is_no_notebook_earns_nothing_and_says_why(
+    source: Path, tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / "tiny.ipynb"
+    path.mkdir() if content is None else path.write_bytes(content)
+    found = grade(path, source, student="ada", limits=LIMITS)
+    assert {mark.points for mark in found} == {0}
+    assert all(reason in mark.reason for mark in found)
+
+
+def test_arguments_are_checked(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="submission must be a file that exists"):
+        grade(tmp_path / "none.ipynb", source, student="ada")
+    with pytest.raises(ValueError, match="seconds must be a finite number > 0"):
+        Limits(seconds=0)
+    with pytest.raises(TypeError, match="student must be a string"):
+        personal_seed(3)  # type: ignore[arg-type]
+    assert personal_seed("Ada ") == personal_seed("ada") != personal_seed("bob")
+
+
+def test_threads_grade_at_once_and_each_keeps_its_own_marks(source: Path) -> None:
+    bad = F + "import os; os.kill(os.getppid(), 9)"
+    with ThreadPoolExecutor(2) as pool:
+        good, hostile = pool.map(lambda cell: marks(source, STEP, cell)["scale"].points, (SCALE, bad))
+    assert (good, hostile) == (1, 0)
