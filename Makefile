@@ -9,6 +9,11 @@ PIP_INSTALL_ARGS ?=
 WORKERS ?= 2
 # CHAPTER: one page instead of the book, for instance `make book CHAPTER=decay`.
 CHAPTER ?=
+# A course: its folder; what was handed in (a folder or a zip file); one student's id; AGAIN=1 marks anew what is unchanged.
+COURSE ?= course
+SUBMISSIONS ?=
+STUDENT ?=
+AGAIN ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -21,7 +26,7 @@ export WORKERS
 export MALLOC_TRIM_THRESHOLD_ ?= 1000000000
 export MALLOC_MMAP_THRESHOLD_ ?= 1000000000
 
-.PHONY: help venv book serve lab browser test test-quick nbval bench lint format clean distclean
+.PHONY: help venv book serve lab assignments grade formgrader browser test test-quick nbval bench lint format clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -32,6 +37,9 @@ help:
 	@echo "make nbval   execute every notebook once more and compare what it prints"
 	@echo "make serve   build the book and serve it at port $(PORT)"
 	@echo "make lab     open the notebooks in JupyterLab"
+	@echo "make assignments  write what students get into course/release (COURSE=DIR for another course)"
+	@echo "make grade SUBMISSIONS=DIR  marks, feedback and a summary; STUDENT=id for one student, AGAIN=1 to mark anew"
+	@echo "make formgrader  open the course in JupyterLab, to mark by hand"
 	@echo "make bench   measure the engines side by side (JAX among them), sweeps against plain training, the labs, and range tests"
 	@echo "make lint    formatting, lint, types, stray notebook outputs"
 	@echo "make format  put the sources and the notebooks in order"
@@ -74,6 +82,19 @@ serve: book
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab chapters
+
+assignments: $(STAMP)
+	@$(BIN)/python -m lrlib.grading release --course "$(COURSE)"
+
+# 1 says that something needs a look, which is no failure of make.
+grade: $(STAMP)
+	@$(BIN)/python -m lrlib.grading grade $(if $(SUBMISSIONS),"$(SUBMISSIONS)") --course "$(COURSE)" --workers $(WORKERS) \
+		$(if $(STUDENT),--student "$(STUDENT)") $(if $(AGAIN),--again) || test $$? = 1
+
+# From within the course folder, where nbgrader's configuration lies.
+formgrader: $(STAMP)
+	@test -e "$(COURSE)/nbgrader_config.py" || { echo "there is no course in $(COURSE): make assignments"; exit 1; }
+	cd "$(COURSE)" && "$(abspath $(BIN))/jupyter" lab
 
 # The labs are tested in a browser: one that is there, else Playwright's own, else, for root, Debian's package.
 browser: $(STAMP)

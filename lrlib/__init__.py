@@ -3,7 +3,7 @@
 Rooms, from the ground up (a room imports only rooms below it):
 ``streams``, ``schedules``, ``updates``, ``surfaces`` · ``curves`` · ``data``, ``models``, ``tasks`` ·
 ``_compiler`` (private) · ``training`` · ``diagnostics``, ``evidence``, ``range_tests``, ``tuning`` ·
-``style``, ``plots`` · ``widgets``. Each is loaded when it is first named.
+``style``, ``plots`` · ``widgets`` · ``grading``. Each is loaded when it is first named.
 """
 
 import time

@@ -37,6 +37,7 @@ FLOORS = {
     "plots": 6,
     "widgets": 7,
     "checks": 8,
+    "grading": 8,
     "__main__": 9,
 }
 MODULES = sorted((ROOT / "lrlib").rglob("*.py"))
@@ -156,6 +157,14 @@ def test_every_finding_is_shown_so_that_the_ledger_has_it(path: Path) -> None:
             assert isinstance(last.value, ast.Call), f"cell {number} ends with no expect()"
             assert getattr(last.value.func, "attr", "") == "expect", f"cell {number} ends with no expect()"
             assert cell.source.count("Finding(") == 1, f"cell {number} makes more than the finding that it shows"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=relative)
+def test_a_chapter_asks_two_questions_or_more(path: Path) -> None:
+    if path.name != "index.ipynb" and "assignments" not in path.parts:
+        code = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+        calls = [node for source in code for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        assert sum(getattr(call.func, "id", "") == "Predict" for call in calls) >= 2
 
 
 def test_the_ledger_is_made_by_its_directive() -> None:
