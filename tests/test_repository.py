@@ -125,6 +125,12 @@ def test_every_notebook_is_in_the_contents(path: Path) -> None:
         assert relative(path).removesuffix(".ipynb") in toc_files()
 
 
+def test_every_room_has_a_page_in_the_reference() -> None:
+    rooms = {path.parent.name for path in ROOT.glob("lrlib/*/__init__.py")} - {"_compiler"}
+    pages = {name.rpartition("/")[2] for name in toc_files() if "/reference/" in name}
+    assert pages - {"lrlib"} == rooms
+
+
 def prose(path: Path) -> str:
     if path.suffix == ".md":
         return path.read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ def read(
     records, mappings to lists, a record a line), TensorBoard's event files, each also compressed by gzip where it is
     text, and a folder that holds one of these.
 
-    Each guess is a sentence of :attr:`Curve.notes`. Of steps that were trained again after a resume the later values
+    Each guess is a sentence of the curve's ``notes``. Of steps that were trained again after a resume the later values
     count. NaN counts as a loss where it stands at the end, after numbers, for longer than any gap before it; anywhere
     else it means that nothing was measured. Nothing is thinned; a file of more than 400 MB of text is refused,
     and memory is at most about five times the text, that is 2 GB.

@@ -57,8 +57,8 @@ def run_sharpness(
 
     Args:
         task: what was trained. Inputs are not augmented.
-        parameters: the model's parameters and buffers by name, as in :attr:`lrlib.training.Run.parameters`, or a module
-            that has them.
+        parameters: the model's parameters and buffers by name, such as a :class:`~lrlib.training.Run` keeps in
+            ``parameters``, or a module that has them.
         examples: take the loss over the first so many training examples; over all if None.
         options: as in :func:`hessian_eigenvalues`.
 
@@ -125,7 +125,7 @@ def hessian_eigenvalues(
             at most that, and as a rule near its square. Products in float32 round at about 1e-6.
 
     Returns:
-        NaN, if the loss, its gradient or a product is not finite: a run that diverged has no curvature.
+        They are NaN if the loss, its gradient or a product is not finite, since a run that diverged has no curvature.
 
     Raises:
         TypeError, ValueError: for an argument of the wrong kind or value.

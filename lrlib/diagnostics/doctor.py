@@ -13,7 +13,7 @@ from lrlib.diagnostics.symptoms import SYMPTOMS
 def diagnose(curve: Curve, *, probe: Probe | None = None) -> Diagnosis:
     """What the curves of one run tell about its learning rate.
 
-    Each symptom of :data:`~lrlib.diagnostics.symptoms.SYMPTOMS` is looked for; findings come in that order. That none
+    Each symptom of ``lrlib.diagnostics.symptoms.SYMPTOMS`` is looked for; findings come in that order. That none
     is found does not make a run healthy: it may have gained from another rate without showing it. And advice may be
     idle: how often, ``benchmarks/doctor/README.md`` tells, and the report says it.
 

@@ -36,8 +36,8 @@ class Finding:
         name: a few words, the same for every finding of its kind.
         statement: what was seen, in a sentence.
         evidence: what it rests on.
-        remedies: what to try, keys of :data:`REMEDIES`, the first first; none where the finding asks for none.
-        how_sure: one of :data:`SURE`. A hypothesis comes with a remedy that would settle it.
+        remedies: what to try, keys of ``REMEDIES``, the first first; none where the finding asks for none.
+        how_sure: one of ``SURE``. A hypothesis comes with a remedy that would settle it.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Finding:
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """What :func:`json.dumps` takes; a value that is not finite is None."""
+        """What ``json.dumps`` takes; a value that is not finite is None."""
         evidence = [
             {"feature": e.feature, "value": _number(e.value), "threshold": _number(e.threshold)} for e in self.evidence
         ]
@@ -104,7 +104,7 @@ class Diagnosis:
         return "\n".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
-        """What :func:`json.dumps` takes."""
+        """What ``json.dumps`` takes."""
         return {
             "findings": [finding.as_dict() for finding in self.findings],
             "summary": self.findings[0].name if self.findings else NOTHING,

@@ -1,10 +1,10 @@
 """The gradient noise scale: how large a batch is before its gradient is more signal than noise.
 
-A gradient over B examples is that over all examples plus noise of covariance Σ/B. The simple noise scale tr(Σ)/|G|² is
-the batch size at which both are of one size: well below it twice the batch is worth nearly half the updates, well above
-it next to nothing.
-Source: S. McCandlish, J. Kaplan and D. Amodei (2018), An Empirical Model of Large-Batch Training, arXiv:1812.06162.
-Interval: E. C. Fieller (1954), Some Problems in Interval Estimation, doi:10.1111/j.2517-6161.1954.tb00159.x.
+A gradient over B examples is that over all examples plus noise of covariance Σ/B. The simple noise scale tr(Σ) ÷ ‖G‖²
+is the batch size at which both are of one size: well below it twice the batch is worth nearly half the updates, well
+above it next to nothing. Source: S. McCandlish, J. Kaplan and D. Amodei (2018), An Empirical Model of Large-Batch
+Training, arXiv:1812.06162. Interval: E. C. Fieller (1954), Some Problems in Interval Estimation,
+doi:10.1111/j.2517-6161.1954.tb00159.x.
 """
 
 import math
@@ -34,11 +34,11 @@ class NoiseScale:
     """The gradient noise scale at one point, in examples.
 
     Args:
-        scale: tr(Σ)/|G|², from unbiased estimates of both; inf if that of |G|² is not above 0.
+        scale: tr(Σ) ÷ ‖G‖², from unbiased estimates of both; inf if that of ‖G‖² is not above 0.
         low, high: its interval by Fieller's theorem, from the jackknife over batches; ``high`` is inf where the
             gradient cannot be told from 0.
         trace: tr(Σ), summed over the parameters: the variance of one example's gradient.
-        gradient_squared: |G|², the square of the whole gradient's norm; an estimate near 0 may be below it.
+        gradient_squared: ‖G‖², the square of the whole gradient's norm; an estimate near 0 may be below it.
         batch_size: examples in a batch.
         batches: how many were measured.
         level: of the interval.
@@ -117,8 +117,8 @@ def run_noise_scale(
 
     Args:
         task: what was trained. Inputs are not augmented.
-        parameters: the model's parameters and buffers by name, as in :attr:`lrlib.training.Run.parameters`, or a module
-            that has them.
+        parameters: the model's parameters and buffers by name, such as a :class:`~lrlib.training.Run` keeps in
+            ``parameters``, or a module that has them.
         batch_size, batches, seed: how many examples a batch, how many batches, and what they are drawn by.
         level: of the interval.
 
@@ -170,7 +170,7 @@ def _from_products(products: np.ndarray[Any, Any], batch_size: int, level: float
     whole, own, with_others = products.sum(), np.trace(products), products.sum(1)
 
     def estimates(total: Any, diagonal: Any, n: int) -> np.ndarray[Any, Any]:
-        """tr(Σ) and |G|²: two different batches share the gradient, a batch with itself the noise as well."""
+        """tr(Σ) and ‖G‖²: two different batches share the gradient, a batch with itself the noise as well."""
         squared = (total - diagonal) / (n * (n - 1))
         return np.array([batch_size * (diagonal / n - squared), squared])
 

@@ -10,10 +10,10 @@ How a chapter uses it, in the order of its text:
 3. **The checks**: :func:`supports` and :func:`limits` hold such an estimate against :func:`at_least`, :func:`at_most`,
    :func:`within` or :func:`outside`. The outcome is *supported*, *contradicted* or *undecided*. That two things do not
    differ can only be shown by :func:`within`: an interval that merely contains no effect is undecided.
-4. **The finding**: a :class:`Finding` joins the article's sentence (:data:`CLAIMS`) and the checks. Its verdict follows
-   by the rules of :func:`verdict_of`: *holds*, *holds when …*, *does not hold as stated*, or *not decided here*.
-   :meth:`Finding.expect` stops the build if the verdict is no longer the one that the prose was written for.
-   The last line of the cell shows the finding, and from there the evidence ledger takes it.
+4. **The finding**: a :class:`Finding` joins the article's sentence (:data:`lrlib.evidence.CLAIMS`) and the checks. Its
+   verdict follows by the rules of :func:`verdict_of`: *holds*, *holds when …*, *does not hold as stated*, or *not
+   decided here*. :meth:`Finding.expect` stops the build if the verdict is no longer the one that the prose was written
+   for. The last line of the cell shows the finding, and from there the evidence ledger takes it.
 
 A hedged sentence ("can help", "in some cases") is supported by the case where it does; the cases where it does not are
 limiting checks. What no rule can see is a check that was left out, or a bound that was chosen after the runs: so the

@@ -89,7 +89,7 @@ class Finding:
 
     @property
     def detail(self) -> str:
-        """The text that goes with the verdict: the conditions, those left undecided named as such, or what is true."""
+        """The text that goes with the verdict, the conditions (those left undecided named as such) or what is true."""
         limiting = [check for check in self.checks if check.side == "limits"]
         found, open_ = (
             list(dict.fromkeys(check.when for check in limiting if check.outcome == outcome))

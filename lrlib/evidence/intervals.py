@@ -33,7 +33,7 @@ class Interval:
         estimate: the mean, geometric mean, ratio, difference or share.
         low, high: the ends of the interval; infinite (or 0 on a logarithmic scale) where nothing is known.
         runs: how many independent runs it rests on; 0 for what was computed and not sampled.
-        scale: one of :data:`SCALES`; ``"ratio"`` and ``"geometric"`` live on a logarithmic axis.
+        scale: one of :data:`lrlib.evidence.SCALES`; ``"ratio"`` and ``"geometric"`` live on a logarithmic axis.
         of: what was measured, in words, such as ``"validation loss"``.
 
     ``format(x, ".2f")`` gives the three numbers alone, ``str(x)`` says the scale and the runs, too.
@@ -73,7 +73,7 @@ class Interval:
 
     @property
     def inverse(self) -> "Interval":
-        """One over a ratio: of b to a instead of a to b."""
+        """One over a ratio, that is, of b to a instead of a to b."""
         if self.scale != "ratio":
             _check.fail("scale", "'ratio' for an inverse", self.scale)
         low, middle, high = (1 / x if x else math.inf for x in (self.high, self.estimate, self.low))

@@ -40,7 +40,7 @@ class Tuning:
 
     @property
     def rate(self) -> float:
-        """The one rate to use for all seeds: with the least geometric mean of the losses, so that it ruins none."""
+        """The one rate to use for all seeds, with the least geometric mean of the losses, so that it ruins none."""
         return float(self.rates[score(self.losses).argmin()])
 
     def ratio(self, other: "Tuning") -> Interval:

@@ -47,10 +47,10 @@ def apply_model(model: nn.Module, tensors: Parameters, inputs: Any) -> Any:
 def stacked_forward(model: nn.Module, stacking: str | None = None) -> StackedForward:
     """A function ``(tensors, inputs, shared) -> outputs`` that evaluates a stack of copies of ``model``.
 
-    ``tensors`` maps the names of the parameters (and buffers) to tensors (runs, *shape). Inputs, a tensor or a pytree
-    of them as in :func:`apply_model`, are (batch, ...) if ``shared`` by all copies, else (runs, batch, ...); outputs
-    are (runs, batch, ...). Random draws are the same for all copies. ``stacking`` is one of ``STACKINGS``; if it is not
-    given, ``"chain"`` where :func:`is_chain`, else ``"vmap"``.
+    ``tensors`` maps the names of the parameters (and buffers) to tensors ``(runs, *shape)``. Inputs, a tensor or a
+    pytree of them as in :func:`apply_model`, are (batch, ...) if ``shared`` by all copies, else (runs, batch, ...);
+    outputs are (runs, batch, ...). Random draws are the same for all copies. ``stacking`` is one of ``STACKINGS``; if
+    it is not given, ``"chain"`` where :func:`is_chain`, else ``"vmap"``.
     """
     if stacking == "chain" or (stacking is None and is_chain(model)):
         return _chain(model)

@@ -30,7 +30,7 @@ class RangeTest:
 
     @property
     def judged(self) -> Array:
-        """The losses that the rules look at: on validation examples, where there are any."""
+        """The losses that the rules look at, on validation examples, where there are any."""
         return self.losses if self.validation_losses is None else self.validation_losses
 
     @property

@@ -190,7 +190,7 @@ RULES: dict[str, Rule] = {
 
 
 def suggest_all(rates: Array, losses: Array, *, beta: float | None = None) -> dict[str, Suggestion]:
-    """What every rule of :data:`RULES` says about one curve, by its name.
+    """What every rule of :data:`lrlib.range_tests.RULES` says about one curve, by its name.
 
     ``beta`` in [0, 1) smooths the curve alike for all of them; if None, each smooths as its library does.
 

@@ -33,8 +33,8 @@ class TrainingStep:
     ``step(params, state, learning_rate, inputs, targets, held)`` gives ``(loss, params, state, grad_norm)``.
 
     ``params`` is what the rule takes: one row [(1, P)] of all trained parameters for a flattenable rule, else each
-    with an axis in front, (1, *shape). The learning rate, the loss and the gradient's norm have shape (1,). ``model``
-    is the module whose code ``step`` runs, with parameters that have no part in it.
+    with an axis in front, ``(1, *shape)``. The learning rate, the loss and the gradient's norm have shape (1,).
+    ``model`` is the module whose code ``step`` runs, with parameters that have no part in it.
     """
 
     model: nn.Module

@@ -12,7 +12,7 @@ from lrlib.training.choice import EdgeOfGrid, typical_loss
 
 
 class OwnBest(NamedTuple):
-    """What :meth:`Sweep.at_own_best` gives: for each seed a value, and the rate that the others chose for it."""
+    """What :meth:`lrlib.training.Sweep.at_own_best` gives: a value per seed, and the rate that the others chose."""
 
     values: Array  # (seeds,)
     learning_rates: Array  # (seeds,)

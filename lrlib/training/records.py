@@ -47,7 +47,7 @@ class Run(Records):
 
     @property
     def curve(self) -> Curve:
-        """What any training run leaves behind, without its parameters: losses, rates used, norms and metrics."""
+        """What any run leaves behind, without its parameters, that is, losses, rates used, norms and metrics."""
         ratio = np.median(self.update_ratio, axis=-1) if self.update_ratio.shape[-1] else None
         return Curve(
             self.loss,

@@ -146,7 +146,7 @@ def start(
 ) -> Stack:
     """Prepare what :func:`sweep` would train with one seed, for the caller to ``advance``: to stream, or to cancel.
 
-    ``compilation``, which :func:`compilation_for` gave for the same settings, spares whoever starts one training after
+    ``compilation``, which ``compilation_for`` gave for the same settings, spares whoever starts one training after
     another to trace its step each time; what the task's functions compute must not have changed since.
 
     >>> from lrlib.tasks import digits_mlp

@@ -93,7 +93,7 @@ class Stack:
 
     @property
     def stride(self) -> int:
-        """How many updates to make at once where nobody watches: the numbers do not depend on it."""
+        """How many updates to make at once where nobody watches; the numbers do not depend on it."""
         return 50
 
     @property

@@ -23,7 +23,7 @@ class UpdateRule:
     return new tensors and leave their inputs as they were. ``params`` and ``grads`` are lists of tensors of shape
     (runs, ...); ``learning_rate`` has shape (runs,) and the parameters' dtype. No run ever sees another's numbers.
     Whoever trains calls ``step``, which gives ``update`` the loss, too, if it needs it.
-    :func:`lrlib.updates.check_rule` tries all of this out on a rule of one's own.
+    :func:`lrlib.checks.check_rule` tries all of this out on a rule of one's own.
 
     Two rules are equal if they compute the same: the same functions, given the same values (of ``functools.partial``),
     under the same name. A function that was defined anew is another one, even if it has the old one's name.

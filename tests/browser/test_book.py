@@ -1,5 +1,6 @@
 """Every page of the built book: labs alive, no complaint, no request elsewhere, no sideways scroll."""
 
+import importlib
 import os
 import re
 from collections.abc import Callable
@@ -12,12 +13,14 @@ from browser.conftest import without
 
 ROOT = Path(__file__).parents[2]
 BOOK = Path(os.environ.get("LRBOOK_HTML", ROOT / "_build" / "html"))
+ROOMS = ("lrlib", "tuning", "updates", "widgets")  # of the pages of the reference, which are made alike
 PAGES = sorted(
     str(page.relative_to(BOOK))
     for page in BOOK.rglob("*.html")
     if "_static" not in page.parts
     and page.name not in {"genindex.html", "search.html", "py-modindex.html"}
     and 'http-equiv="Refresh"' not in page.read_text(encoding="utf-8")  # a page that only leads to another
+    and (page.parent.name != "reference" or page.stem in ROOMS)
 )
 
 
@@ -25,7 +28,18 @@ def test_the_book_is_there() -> None:
     if not PAGES:
         without(f"NO BOOK: there is nothing in {BOOK}; build it first")
     contents = re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    assert {f"{name}.html" for name in contents} <= set(PAGES)
+    assert all((BOOK / f"{name}.html").exists() for name in contents)
+
+
+@pytest.mark.parametrize(
+    "room", sorted(path.stem for path in ROOT.glob("chapters/reference/*.md") if path.stem != "lrlib")
+)
+def test_every_public_name_is_in_the_reference(room: str) -> None:
+    page = BOOK / "chapters" / "reference" / f"{room}.html"
+    if not page.exists():
+        without(f"NO BOOK: there is no {page}; build it first")
+    told = set(re.findall(r'id="(lrlib\.[^"]+)"', page.read_text(encoding="utf-8")))
+    assert {f"lrlib.{room}.{name}" for name in importlib.import_module(f"lrlib.{room}").__all__} <= told
 
 
 @pytest.mark.parametrize("way", ["http", "file"])

@@ -66,7 +66,7 @@ class AdaptiveLab(Lab):
     the update and the effective rates, by the slider below or by dragging in a picture.
 
     Args:
-        rules: the rules on offer, one to six of those in :data:`RATES`, by label.
+        rules: the rules on offer, one to six of those in ``RATES``, by label.
         rates: the rules to begin with, by label, each with its rate; all on offer, near their best on digits, if none
             are given. Those left out are switched off.
         span: (lowest, highest) rate, the ends of all sliders.

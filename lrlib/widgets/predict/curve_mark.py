@@ -84,7 +84,7 @@ class CurveMark:
 
     @property
     def near(self) -> tuple[float, float]:
-        """(low, high): between them a mark is right."""
+        """The pair (low, high) between which a mark is right."""
         if isinstance(self.right, tuple | list):
             return float(self.right[0]), float(self.right[1])
         place = float(self.right)

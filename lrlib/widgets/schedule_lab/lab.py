@@ -33,7 +33,7 @@ class ScheduleLab(TrainedLab):
     """A schedule composed of warm-up, decay and cycles: its rates, planned and used, and the loss it gives on a task.
 
     Args:
-        decay: the label of the decay to begin with; see :func:`lrlib.widgets.schedule_shapes.composed`.
+        decay: the label of the decay to begin with; see ``lrlib.widgets.schedule_lab.shapes.composed``.
         learning_rate: the peak rate to begin with; the slider runs over ``rates``.
         rates: (lowest, highest) peak rate.
         warmup: the share of the steps that warm up, 0 to 0.5.
@@ -114,7 +114,7 @@ class ScheduleLab(TrainedLab):
 
     @property
     def schedule(self) -> Schedule:
-        """The schedule that the controls stand at, of base 1: times the peak rate it is what the updates use."""
+        """The schedule that the controls stand at, of base 1; times the peak rate it is what the updates use."""
         return _shape(self.read())
 
     def recompute(self) -> None:
