@@ -107,8 +107,9 @@ browser: $(STAMP)
 	fi || true
 
 # Notebooks that the build has executed as they are now are not executed again: their outputs are compared.
+# worksteal: a module's tests share what they build, so they stay in one process until the other has nothing left to do.
 test: browser
-	$(BIN)/python -m pytest -q -n $(WORKERS) tests lrlib
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests lrlib
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope -p tests.executed_notebooks --nbval-lax chapters
 
 test-quick: $(STAMP)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lrlib.diagnostics import Diagnosis
 
 # A directory that was named by mistake may hold other things: nothing else is counted or deleted.
-_OURS = re.compile(r"[0-9a-f]{32}\b.*\.(so|dylib|dll|wasm|json)")
+_OURS = re.compile(r"[0-9a-f]{32}\b.*\.(so|dylib|dll|wasm|o|json|note)")
 _COLUMNS = ("loss", "validation_loss", "rate", "step")
 
 

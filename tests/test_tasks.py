@@ -240,6 +240,20 @@ def test_label_noise_moves_the_share_asked_for_and_no_validation_label() -> None
     assert noisy.name.endswith("20% wrong labels")
 
 
+def test_some_of_the_digits_are_the_first_of_all_and_are_cut_before_labels_are_drawn() -> None:
+    whole, some = tasks.digits_mlp(seed=3), tasks.digits_mlp(examples=256, seed=3)
+    for part, cut in zip(whole.train, some.train, strict=True):
+        assert torch.equal(part[:256], cut)
+    assert torch.equal(whole.validation[0], some.validation[0])
+    noisy = tasks.digits_mlp(examples=256, label_noise=0.4, seed=3)
+    expected = tasks.wrong_labels(some.train[1], share=0.4, classes=10, seed=3)
+    assert torch.equal(noisy.train[1], expected)
+    assert some.name == "256 digits MLP 64-64-64-10"
+    for wrong in (0, 1438):
+        with pytest.raises(ValueError, match="examples must be an integer"):
+            tasks.digits_mlp(examples=wrong)
+
+
 def test_label_noise_is_a_share() -> None:
     with pytest.raises(ValueError, match="label_noise must be"):
         tasks.digits_cnn(label_noise=1.5)

@@ -15,7 +15,7 @@ from lrlib._compiler.lower import UnsupportedOperation, lower
 from lrlib._compiler.native import Program
 from lrlib._compiler.package import Artifact
 from lrlib._compiler.ports import Port
-from lrlib._compiler.source import source
+from lrlib._compiler.source import products, source
 from lrlib._compiler.trace import Step
 
 
@@ -110,7 +110,7 @@ def _built(
     text, workspace = source(lowered, wasm=wasm)
     if identity is None and text != source(lower(step, examples, outputs, sorted(per_step)), wasm=wasm)[0]:
         raise UnsupportedOperation("the step is not the same function each time it is called")
-    built = lowered.ports, build(text, wasm=wasm), workspace
+    built = lowered.ports, build(text, wasm=wasm, apart=products(text)), workspace
     if name:
         _BUILT[name, wasm] = built
         described = [dataclasses.asdict(port) | {"dtype": _short(port.dtype)} for port in lowered.ports]

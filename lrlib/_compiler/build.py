@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -25,41 +25,58 @@ _COMMON = [
     "-ffp-contract=fast",
     "-fno-math-errno",
     "-fno-slp-vectorize",  # a fifth of the compile time, and no gain: what is long enough is a loop already
-    "-nostdlib",
     "-Wno-everything",
 ]
-_NATIVE = [*_COMMON, "-march=native", "-shared", "-fPIC", "-fvisibility=hidden"]
-_WASM = [
-    *_COMMON,
-    *("-target", "wasm32-freestanding", "-msimd128", "-mbulk-memory", "-mnontrapping-fptoint", "-s"),
-    *("-Wl,--no-entry", "-Wl,-z,stack-size=131072"),
-]
+_NATIVE = [*_COMMON, "-march=native", "-fPIC", "-fvisibility=hidden"]
+_WASM = [*_COMMON, "-target", "wasm32-freestanding", "-msimd128", "-mbulk-memory", "-mnontrapping-fptoint"]
+_LINKED = ["-nostdlib", "-shared"]
+_LINKED_WASM = ["-nostdlib", "-s", "-Wl,--no-entry", "-Wl,-z,stack-size=131072"]
 
 
 class CompilerMissing(ImportError):
     """The package ``ziglang`` is not installed."""
 
 
-def build(text: str, *, wasm: bool) -> Path:
+def build(text: str, *, wasm: bool, apart: Sequence[str] = ()) -> Path:
     """The compiled form of a C text, from the cache or made now. Safe to call from several threads and processes.
 
     A file carries a digest of its content in its name; one that was damaged is not taken, but made again.
 
+    Args:
+        apart: C texts that it is linked with: what many programs share is compiled once on a machine.
+
     Raises:
         CompilerMissing: without the package ``ziglang``, unless the cache has it already.
-        RuntimeError: if the C compiler refuses the text.
+        RuntimeError: if the C compiler refuses a text.
     """
-    flags = _WASM if wasm else _NATIVE
     suffix = ".wasm" if wasm else {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+
+    def make(workshop: Path) -> Path:
+        return _compile(text, [_object(shared, wasm=wasm) for shared in apart], workshop, f"program{suffix}", wasm)
+
+    return _kept("\0".join([text, *apart]), suffix, make, wasm=wasm)
+
+
+def _object(text: str, *, wasm: bool) -> Path:
+    """The object file of a C text that programs share; kept for a page and for this machine apart."""
+
+    def make(workshop: Path) -> Path:
+        return _zig(text, ["-c", *(_WASM if wasm else _NATIVE)], workshop, "shared.o")
+
+    return _kept(text, ".o", make, wasm=wasm)
+
+
+def _kept(text: str, suffix: str, make: Callable[[Path], Path], *, wasm: bool) -> Path:
+    """What ``make`` makes of a text in a folder that it is given: from the cache if it is there undamaged."""
     key = _key(text, wasm=wasm)
-    with _building.setdefault(key, threading.Lock()):  # two threads do not compile the same
+    with _building.setdefault(key + suffix, threading.Lock()):  # two threads do not compile the same
         for directory in _places():
             for found in sorted(directory.glob(f"{key}-*{suffix}")):
                 if intact(found):
                     return found
         directory = _writable()
         with tempfile.TemporaryDirectory(dir=directory) as workshop:
-            made = _compile(text, flags, Path(workshop), suffix, directory / "zig")
+            made = make(Path(workshop))
             target = directory / f"{key}-{_digest(made.read_bytes())}{suffix}"
             os.replace(made, target)  # atomic: others see all of it or nothing
         return target
@@ -129,22 +146,29 @@ def _writable() -> Path:
 
 def _key(text: str, *, wasm: bool) -> str:
     """A name for what ``text`` is compiled to by this compiler, for this machine unless for a page."""
-    flags, machine = (_WASM, "") if wasm else (_NATIVE, _processor())
+    flags, machine = ([*_WASM, *_LINKED_WASM], "") if wasm else ([*_NATIVE, *_LINKED], _processor())
     return hashlib.sha256("\0".join([text, *flags, _zig_version(), machine]).encode()).hexdigest()[:32]
 
 
-def _compile(text: str, flags: list[str], workshop: Path, suffix: str, zig_cache: Path) -> Path:
+def _compile(text: str, objects: list[Path], workshop: Path, name: str, wasm: bool) -> Path:
+    """A program: the text, compiled and linked with the objects."""
+    flags = [*_WASM, *_LINKED_WASM] if wasm else [*_NATIVE, *_LINKED]
+    return _zig(text, [*flags, *map(str, objects)], workshop, name)
+
+
+def _zig(text: str, arguments: list[str], workshop: Path, name: str) -> Path:
+    """What the C compiler makes of a text, in the file of this name in the workshop."""
     package = find_spec("ziglang")
     if package is None or package.origin is None:
         raise CompilerMissing('compiling needs the package "ziglang": pip install ziglang')
     zig = Path(package.origin).with_name("zig.exe" if sys.platform == "win32" else "zig")
-    (workshop / "program.c").write_text(text, encoding="utf-8")
-    command = [str(zig), "cc", *flags, "program.c", "-o", f"program{suffix}"]
-    environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(zig_cache), "ZIG_LOCAL_CACHE_DIR": str(workshop / "zig")}
-    result = subprocess.run(command, cwd=workshop, env=environment, capture_output=True, text=True, check=False)
+    (workshop / "text.c").write_text(text, encoding="utf-8")
+    command = [str(zig), "cc", "text.c", *arguments, "-o", name]
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(workshop.parent / "zig"), "ZIG_LOCAL_CACHE_DIR": str(workshop / "zig")}
+    result = subprocess.run(command, cwd=workshop, env=os.environ | caches, capture_output=True, text=True, check=False)
     if result.returncode:
         raise RuntimeError(f"the C compiler refused the program: {result.stderr.strip()[-2000:]}")
-    return workshop / f"program{suffix}"
+    return workshop / name
 
 
 def _zig_version() -> str:

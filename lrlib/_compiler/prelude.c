@@ -1,29 +1,4 @@
-// What every compiled program begins with: names of types, index checks, copying.
-typedef float f32;
-typedef double f64;
-typedef long long i64;
-typedef int i32;
-typedef unsigned char b8;
-typedef __SIZE_TYPE__ size;
-
-#if defined(_WIN32)
-#define EXPORT(name) __declspec(dllexport)
-#elif defined(__wasm__)
-#define EXPORT(name) __attribute__((export_name(#name)))
-#else
-#define EXPORT(name) __attribute__((visibility("default")))
-#endif
-#define INLINE static inline __attribute__((always_inline, unused))
-#define KERNEL static __attribute__((noinline, unused))
-
-#if defined(__AVX512F__)
-#define VECTOR_BYTES 64
-#elif defined(__AVX__)
-#define VECTOR_BYTES 32
-#else
-#define VECTOR_BYTES 16
-#endif
-
+// What every compiled program has: copying, index checks.
 // The compiler turns loops into calls of these two, and there is no C library to take them from.
 #define NO_LIBC __attribute__((no_builtin("memcpy", "memset"), visibility("hidden")))
 NO_LIBC void *memcpy(void *restrict to, const void *restrict from, size n) {

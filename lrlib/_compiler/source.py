@@ -1,5 +1,6 @@
 """The C text of a lowered step: helpers, the step, the loop over steps, the entry points for a page."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
@@ -23,20 +24,31 @@ def source(lowered: Lowered, *, wasm: bool) -> tuple[str, int]:
     """The whole text, and the bytes of workspace that it needs."""
     emitter = lowered.emitter
     memory = plan(emitter.kernels, parents=emitter.parents, elsewhere=set(lowered.in_place))
-    parts = [_text("prelude.c"), _text("maths.c"), *_templates(), *_literals(emitter.buffers)]
+    parts = [_text("types.c"), _text("prelude.c"), _text("maths.c"), *_templates(), *_literals(emitter.buffers)]
     parts += [_step(lowered, memory), _loop(lowered)]
     if wasm:
         parts.append(_page(lowered, memory))
     return "\n".join(parts), max(memory.size, 64)
 
 
+def products(text: str) -> list[str]:
+    """The texts of the matrix products that a program calls, to be compiled apart and linked to it."""
+    called = [dtype for dtype in _FLOATING if re.search(rf"\b(mm|convolve\w*)_{c_type(dtype)}\(", text)]
+    return ["\n".join([_text("types.c"), _named(dtype), _text("product.c")]) for dtype in called]
+
+
+def _named(dtype: torch.dtype) -> str:
+    """Definitions that make a generic C file one for this type."""
+    name = c_type(dtype)
+    return f"#define T {name}\n#define FN(name) name##_{name}\n#define FLOATING {_FLOATING.get(dtype, 0)}"
+
+
 def _templates() -> Iterator[str]:
     """The generic C files, once for each type they are for."""
     for dtype in (torch.float32, torch.float64, torch.int64, torch.int32, torch.bool):
-        name, floating = c_type(dtype), _FLOATING.get(dtype, 0)
-        yield f"#define T {name}\n#define FN(name) name##_{name}\n#define FLOATING {floating}"
+        yield _named(dtype)
         yield _text("scalars.c")
-        if floating:
+        if dtype in _FLOATING:
             yield _text("kernels.c")
         yield "#undef T\n#undef FN\n#undef FLOATING"
 

@@ -1,6 +1,7 @@
 """The book's tasks on real data."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -19,6 +20,7 @@ def digits_mlp(
     *,
     hidden: Sequence[int] = (64, 64),
     activation: str = "relu",
+    examples: int | None = None,
     shift: bool = False,
     label_noise: float = 0.0,
     seed: int = 0,
@@ -28,13 +30,18 @@ def digits_mlp(
     Args:
         hidden: units of the hidden layers.
         activation: as in :func:`lrlib.models.mlp`.
+        examples: train on the first so many only, 1 to 1437; on all if not given.
         shift: move each training image by up to one pixel at random.
         label_noise: the share of training labels, 0 to 1, that are replaced by a wrong one; validation labels stay
             right.
         seed: decides which examples are held out and which labels are wrong, each by a stream of its own: an experiment
             whose intervals are to cover both makes the task anew for each of its seeds.
     """
-    return _mlp("digits", data.digits(seed=seed), hidden, activation, shift, label_noise, seed)
+    name, images = "digits", data.digits(seed=seed)
+    if examples is not None:
+        some = _check.integer("examples", examples, at_least=1, at_most=len(images.train[1]))
+        name, images = f"{some} digits", replace(images, train=(images.train[0][:some], images.train[1][:some]))
+    return _mlp(name, images, hidden, activation, shift, label_noise, seed)
 
 
 def digits_cnn(

@@ -42,17 +42,33 @@ def test_every_public_name_is_in_the_reference(room: str) -> None:
     assert {f"lrlib.{room}.{name}" for name in importlib.import_module(f"lrlib.{room}").__all__} <= told
 
 
-@pytest.mark.parametrize("way", ["http", "file"])
 @pytest.mark.parametrize("name", PAGES)
-def test_page(name: str, way: str, visit: Callable[..., Any], serve: Callable[[Path], str]) -> None:
-    origin = serve(BOOK) if way == "http" else BOOK.as_uri()
+def test_page_on_the_web(name: str, visit: Callable[..., Any], serve: Callable[[Path], str]) -> None:
+    origin = serve(BOOK)
     watched = visit(f"{origin}/{name}", origin=origin)
+    _labs_are_alive(watched.page)
+    watched.assert_clean()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_from_a_file_on_a_phone_and_in_the_dark(name: str, visit: Callable[..., Any]) -> None:
+    watched = visit(f"{BOOK.as_uri()}/{name}", origin=BOOK.as_uri(), width=390)
     page = watched.page
+    assert _too_wide(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 391
+    _labs_are_alive(page)
+    assert _too_wide(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 391
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert _pictures_on_a_card(page) == []
+    watched.assert_clean()
+
+
+def _labs_are_alive(page: Any) -> None:
     for i in range(page.locator(".lrlab-host").count()):
         host = page.locator(".lrlab-host").nth(i)
         assert host.locator(".lrlab-still").count() == 0
         _moving_the_rate_redraws(page, host)
-    watched.assert_clean()
 
 
 def _moving_the_rate_redraws(page: Any, host: Any) -> None:
@@ -71,15 +87,22 @@ def _moving_the_rate_redraws(page: Any, host: Any) -> None:
     assert ("Trained in this browser" if trains else "Recorded") in host.locator(".lrlab-status").inner_text()
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_narrow_page(name: str, visit: Callable[..., Any]) -> None:
-    page = visit(f"{BOOK.as_uri()}/{name}", origin=BOOK.as_uri(), width=390).page
-    wide = page.evaluate(
+def _too_wide(page: Any) -> list[str]:
+    """What in a lab reaches over the edge of a phone."""
+    return page.evaluate(
         """[...document.querySelectorAll('.lrlab-host *')].filter((e) => e.getBoundingClientRect().right > 391
         && !e.closest('svg')).map((e) => e.className)"""
     )
-    assert not wide
-    assert page.evaluate("document.documentElement.scrollWidth") <= 391
+
+
+def _pictures_on_a_card(page: Any) -> list[str]:
+    """The theme would put pictures on a light card and dim them; ours are drawn for both."""
+    return page.evaluate(
+        """[...document.querySelectorAll('article img')].filter((image) => {
+        const look = getComputedStyle(image);
+        return look.filter !== 'none' || look.backgroundColor !== 'rgba(0, 0, 0, 0)';
+        }).map((image) => image.alt)"""
+    )
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -130,17 +153,3 @@ def test_without_scripts_the_front_page_folds_its_answer(visit: Any, serve: Any)
     assert not fold.locator("svg[role=img]").is_visible()
     fold.locator("summary").click()
     assert fold.locator("svg .lrlab-line").count() == 1
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_figures_stand_on_a_dark_page_itself(name: str, visit: Callable[..., Any]) -> None:
-    """The theme would put pictures on a light card and dim them; ours are drawn for both."""
-    page = visit(f"{BOOK.as_uri()}/{name}", origin=BOOK.as_uri()).page
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    carded = page.evaluate(
-        """[...document.querySelectorAll('article img')].filter((image) => {
-        const look = getComputedStyle(image);
-        return look.filter !== 'none' || look.backgroundColor !== 'rgba(0, 0, 0, 0)';
-        }).map((image) => image.alt)"""
-    )
-    assert not carded
