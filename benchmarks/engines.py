@@ -150,7 +150,7 @@ def compile_seconds(task: tasks.Task, rule: str) -> float:
             "import time; from benchmarks.engines import *; from lrlib.training.compiled import Compilation\n"
             "compile_step(lambda x: (x + 1,), {'x': torch.ones(1)}, outputs=('x',))\n"
             f"task = tasks.digits_mlp(); rule = RULES[{rule!r}]()\n"
-            "made = Compilation(task, rule, batch_size=BATCH, dtype=torch.float32, record_updates=False)\n"
+            "made = Compilation(task, rule, batch_size=BATCH, dtype=torch.float32, clip_norm=None, record_updates=False)\n"
             "begin = time.perf_counter(); made.program(); print(time.perf_counter() - begin)"
         )
         environment = os.environ | {"LRLIB_CACHE_DIR": empty}
