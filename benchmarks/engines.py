@@ -147,10 +147,9 @@ def compile_seconds(task: tasks.Task, rule: str) -> float:
     """What tracing and compiling the step takes, the C compiler itself started once before."""
     with tempfile.TemporaryDirectory() as empty:
         code = (
-            "import time; from benchmarks.engines import *; from lrlib.training.compiled import Compilation\n"
+            "import time; from benchmarks.engines import *; from lrlib.training.run import compilation_for\n"
             "compile_step(lambda x: (x + 1,), {'x': torch.ones(1)}, outputs=('x',))\n"
-            f"task = tasks.digits_mlp(); rule = RULES[{rule!r}]()\n"
-            "made = Compilation(task, rule, batch_size=BATCH, dtype=torch.float32, record_updates=False)\n"
+            f"made = compilation_for(tasks.digits_mlp(), rule=RULES[{rule!r}](), batch_size=BATCH, steps=STEPS)\n"
             "begin = time.perf_counter(); made.program(); print(time.perf_counter() - begin)"
         )
         environment = os.environ | {"LRLIB_CACHE_DIR": empty}

@@ -258,27 +258,6 @@ def test_the_ledger_of_a_group_that_came_later():
     np.testing.assert_array_equal(used, [[0.1, np.nan, np.nan], [0.1, 0.5, np.nan], [0.1, 0.5, 0.5]])
 
 
-def test_resuming_from_a_checkpoint():
-    schedule = SCHEDULES[0]
-    optimizer = torch.optim.SGD([parameter()], lr=1.0)
-    scheduler = as_torch(schedule, optimizer)
-    for _ in range(37):
-        optimizer.step()
-        scheduler.step()
-    file = io.BytesIO()
-    torch.save({"optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}, file)
-    file.seek(0)
-    saved = torch.load(file, weights_only=True)
-    optimizer = torch.optim.SGD([parameter()], lr=1.0)
-    scheduler = as_torch(schedule, optimizer)
-    optimizer.load_state_dict(saved["optimizer"])
-    scheduler.load_state_dict(saved["scheduler"])
-    for step in range(37, 200):
-        assert optimizer.param_groups[0]["lr"] == schedule(step)
-        optimizer.step()
-        scheduler.step()
-
-
 def test_bad_input():
     optimizer = torch.optim.SGD([parameter()], lr=1.0)
     with pytest.raises(TypeError, match=r"^schedule must be a Schedule, but got 0.1$"):

@@ -1,19 +1,19 @@
 """The task: model, data, loss and metrics as one value."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import keystr, tree_flatten_with_path, tree_leaves
+from torch.utils._pytree import tree_leaves
 
 from lrlib import _check
+from lrlib.tasks.splits import Split, check_split, gathered
 from lrlib.tasks.trial import trial
 
-Split = tuple[Any, Any]
 Measure = Callable[[Any, Any], Tensor]
 
 
@@ -75,14 +75,63 @@ class Task:
             _check.function(f"metrics[{name!r}]", metric)
         if self.augment is not None:
             _check.function("augment", self.augment)
-        _split("train", self.train)
-        _split("validation", self.validation)
+        check_split("train", self.train)
+        check_split("validation", self.validation)
         object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
         tried = trial(self.model, self.train, self.validation, {"loss": self.loss, **self.metrics})
         for name in ("trained", "stacking", "draws"):
             object.__setattr__(self, name, getattr(tried, name))
         if self.stacking == "loop":
             warnings.warn(f"{self.name}: runs are trained one at a time, since {tried.reason}", stacklevel=3)
+
+    @classmethod
+    def from_loaders(
+        cls,
+        name: str,
+        model: Callable[[], nn.Module],
+        train: Iterable[Any],
+        validation: Iterable[Any],
+        loss: Measure,
+        *,
+        limit: int | None = None,
+        pair: Callable[[Any], Any] | None = None,
+        metrics: Mapping[str, Measure] | None = None,
+        augment: Callable[[Any, torch.Generator], Any] | None = None,
+    ) -> Self:
+        """A task of the examples that two loaders give, ``DataLoader`` or any other iterable of batches.
+
+        Each loader is gone through once, here, as far as ``limit`` needs, with its own collation; the examples then
+        stay in memory, and a run draws its minibatches from them by its own seed. So a random transform of the data
+        set is drawn once for all epochs: hand it over as ``augment``. Data that do not fit in memory cannot be swept
+        over; take a part of them, or :func:`lrlib.range_tests.range_test` and :class:`lrlib.diagnostics.Monitor`,
+        which work on a training loop with its loader.
+
+        Args:
+            limit: gather at most so many examples from each loader, the first ones; needed where a loader is endless
+                or does not know its length.
+            pair: ``pair(batch)`` gives ``(inputs, targets)``; where it is not given, batches are such pairs.
+            name, model, loss, metrics, augment: as for the class.
+
+        Raises:
+            TypeError, ValueError: for an empty or endless loader, for batches that differ in more than their number of
+                examples, and for what the class refuses.
+
+        >>> import torch
+        >>> from torch.utils.data import DataLoader, TensorDataset
+        >>> from lrlib.tasks import Task, mean_squared_error
+        >>> x = torch.linspace(-1, 1, 20).reshape(20, 1)
+        >>> loader = DataLoader(TensorDataset(x, 2 * x), batch_size=8, shuffle=True)
+        >>> Task.from_loaders("line", lambda: torch.nn.Linear(1, 1), loader, loader, mean_squared_error).examples
+        20
+        """
+        _check.function("model", model)
+        if pair is not None:
+            _check.function("pair", pair)
+        if limit is not None:
+            _check.integer("limit", limit, at_least=1)
+        first = gathered("train", train, limit=limit, pair=pair)
+        held_out = gathered("validation", validation, limit=limit, pair=pair)
+        return cls(name, model, first, held_out, loss, metrics or {}, augment)
 
     def __reduce__(self) -> tuple[object, ...]:  # a mapping proxy does not pickle
         metrics = dict(self.metrics)
@@ -92,26 +141,3 @@ class Task:
     def examples(self) -> int:
         """How many training examples there are."""
         return len(tree_leaves(self.train)[0])
-
-
-def _split(name: str, split: object) -> None:
-    need = "a pair (inputs, targets) of tensors, or of tuples, lists or dictionaries of tensors, with as many examples"
-    if not isinstance(split, tuple) or len(split) != 2:
-        _check.fail(name, need, split, error=TypeError)
-    if not all(tree_leaves(part) for part in split):
-        _check.fail(name, need, split)
-    leaves = {
-        f"{name} {part}{keystr(path)}": leaf
-        for part, tree in zip(("inputs", "targets"), split, strict=True)
-        for path, leaf in tree_flatten_with_path(tree)[0]
-    }
-    for label, leaf in leaves.items():
-        if not isinstance(leaf, Tensor):
-            _check.fail(label, "a tensor", leaf, error=TypeError)
-    shapes = {label: tuple(leaf.shape) for label, leaf in leaves.items()}
-    if any(not shape or not shape[0] for shape in shapes.values()) or len({shape[0] for shape in shapes.values()}) > 1:
-        _check.fail(name, need, shapes)
-    for label, leaf in leaves.items():
-        if leaf.is_floating_point() and not bool(torch.isfinite(leaf).all()):
-            bad = int((~torch.isfinite(leaf)).sum())
-            _check.fail(label, "free of NaN and infinity", f"{bad} such entries")

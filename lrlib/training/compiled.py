@@ -132,6 +132,10 @@ def obstacle(plan: Plan, model: nn.Module) -> str | None:
         return f"the rule {plan.rule.name} cannot be traced"
     if any(True for _ in model.buffers()):
         return "the model keeps buffers"
+    if plan.microbatch is not None:
+        return "compiled code takes a minibatch whole"
+    if plan.autocast is not None:
+        return "compiled code has no mixed precision"
     if plan.task.stacking == "loop":
         return "the model branches on values or uses a layer that cannot be traced"
     return None

@@ -1,7 +1,7 @@
 """The copies of a task's model that train together: their losses, their evaluation."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -36,11 +36,22 @@ class Copies:
     """One copy of the task's model for each run, of the given ``seeds`` (runs,), which take turns in blocks."""
 
     def __init__(
-        self, task: Task, model: nn.Module, *, seeds: np.ndarray, device: torch.device, dtype: torch.dtype
+        self,
+        task: Task,
+        model: nn.Module,
+        *,
+        seeds: np.ndarray,
+        device: torch.device,
+        dtype: torch.dtype,
+        autocast: torch.dtype | None = None,
     ) -> None:
-        self._task, self._device = task, device
+        self._task, self._device, self._autocast = task, device, autocast
         self._model = copy.deepcopy(model).to(device, dtype)  # the reader's own module stays as it is
-        self._forward = stacked_forward(self._model, task.stacking)
+        self._forward = self._trained = stacked_forward(self._model, task.stacking)
+        self.stacking = task.stacking  # in training
+        if autocast is not None and task.stacking == "vmap":  # which autocast reaches in part only
+            self.stacking = "loop"
+            self._trained = stacked_forward(self._model, self.stacking)
         self._measures = {"loss": task.loss, **task.metrics}
         ends = [len(seeds)]
         if task.draws:
@@ -50,14 +61,19 @@ class Copies:
             distinct, index = np.unique(seeds[begin:end], return_inverse=True)
             self.groups.append(Group(slice(begin, end), distinct.tolist(), torch.from_numpy(index).to(device)))
 
-    def losses(self, tensors: Tensors, batch: Callable[[Group], tuple[Any, Any]], *, step: int) -> Tensor:
-        """(runs,) losses in training; ``batch`` gives (batch, ...) for a group of one seed, else (runs, batch, ...)."""
+    def losses(self, tensors: Tensors, batches: Sequence[tuple[Any, Any]], *, step: int, part: int = 0) -> Tensor:
+        """(runs,) losses in training.
+
+        Each group has a batch: (batch, ...) if it is of one seed, else (runs, batch, ...). ``part`` counts the
+        microbatches of a step.
+        """
         parts = []
-        for group in self.groups:
-            inputs, targets = batch(group)
+        for group, (inputs, targets) in zip(self.groups, batches, strict=True):
             shared = len(group.seeds) == 1
-            with self._drawing("dropout", group, step):
-                outputs = self._forward(self._own(tensors, group), inputs, shared)
+            with self._drawing("dropout", group, step, *([part] if part else [])), self._casting():
+                outputs = self._trained(self._own(tensors, group), inputs, shared)
+            if self._autocast is not None:  # a loss needs more than the three digits of bfloat16
+                outputs = tree_map(lambda t: t.float() if t.is_floating_point() else t, outputs)
             parts.append(vmap(self._task.loss, in_dims=(0, None if shared else 0))(outputs, targets))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -117,11 +133,14 @@ class Copies:
             return tensors
         return {name: tensor[group.runs] for name, tensor in tensors.items()}
 
-    def _drawing(self, use: str, group: Group, step: int) -> AbstractContextManager[None]:
+    def _drawing(self, use: str, group: Group, *numbers: int) -> AbstractContextManager[None]:
         """Dropout and the like draw from the seed and the step; see :mod:`lrlib.streams`."""
         if self._task.stacking == "chain":
             return nullcontext()
-        return drawing(stream_key(use, group.seeds[0], step), self._device)
+        return drawing(stream_key(use, group.seeds[0], *numbers), self._device)
+
+    def _casting(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self._autocast is None else torch.autocast(self._device.type, self._autocast)
 
 
 def _copied(tree: Any, rows: slice) -> Any:

@@ -21,14 +21,18 @@ class UnfinishedSchedule(UserWarning):
 def unfinished(schedule: Schedule | None, steps: int) -> str | None:
     """How much of a schedule a run of ``steps`` updates leaves unused, None if nothing.
 
+    Rates are told as shares of the schedule's highest, which hold for every run that follows its shape.
+
     >>> from lrlib.schedules import linear, with_warmup
     >>> unfinished(with_warmup(linear(1.0, total_steps=100), warmup_steps=10), 100)
-    'used 100 of 110 steps of its schedule (last rate 0.11, at the end 0)'
+    'used 100 of 110 steps of its schedule (last rate 0.11 of the highest, at the end 0)'
     """
     if schedule is None or schedule.total_steps is None or schedule.total_steps <= steps:
         return None
-    last, end = schedule(steps - 1), schedule(schedule.total_steps)
-    return f"used {steps} of {schedule.total_steps} steps of its schedule (last rate {last:.3g}, at the end {end:.3g})"
+    total = schedule.total_steps
+    highest = float(schedule(np.arange(total)).max()) or 1.0
+    last, end = schedule(steps - 1) / highest, schedule(total) / highest
+    return f"used {steps} of {total} steps of its schedule (last rate {last:.3g} of the highest, at the end {end:.3g})"
 
 
 def check_horizon(name: str, schedule: Any, steps: int, policy: Unfinished) -> None:

@@ -96,6 +96,14 @@ def sweep(
         divergence_threshold: a run counts as diverged once its loss exceeds so many times the size of its first; see
             :func:`~lrlib.curves.first_divergence`.
         threads: torch threads on the CPU, or how many compiled runs go on at once.
+        microbatch: let only so many examples of a minibatch through the model at once, and add up their gradients: less
+            memory, the same numbers to rounding, as long as the loss is a mean over examples and the module treats
+            each by itself. Batch normalization does not (it normalizes each microbatch), and dropout draws for each.
+            Torch only.
+        autocast: ``torch.bfloat16`` runs the module in training, forwards and backwards, under ``torch.autocast``:
+            mixed precision. Parameters, loss, update and evaluation stay in float32. A module that
+            ``torch.func.vmap`` would run is trained one run at a time, since autocast does not reach all of it there.
+            Torch only.
         engine: ``"torch"``; ``"compiled"``, several times faster on a CPU, for tasks and rules that can be traced; or
             ``"auto"``: compiled where steps × (runs + 8) is 20,000 or more, else torch, and torch for what cannot be
             compiled. It is the arguments alone that decide, so that the same call gives the same bits.

@@ -40,6 +40,8 @@ class Settings(TypedDict, total=False):
     record_updates: bool
     divergence_threshold: float
     threads: int
+    microbatch: int | None
+    autocast: torch.dtype | None
     engine: str
 
 
@@ -82,6 +84,8 @@ def checked_plan(
     record_updates: bool = False,
     divergence_threshold: float = 1e3,
     threads: int = 1,
+    microbatch: int | None = None,
+    autocast: torch.dtype | None = None,
     engine: str = "auto",
 ) -> Plan:
     """The plan of a stack of ``task``, whose ``model`` is given as an example."""
@@ -102,15 +106,19 @@ def checked_plan(
             _check.fail("eval_every", "an integer >= 1 where feedback is given", eval_every)
     if dtype not in (torch.float32, torch.float64):
         _check.fail("dtype", "torch.float32 or torch.float64", dtype)
-    if batch_size is None:
-        batch_size = task.examples
+    if autocast not in (None, torch.bfloat16):
+        _check.fail("autocast", "torch.bfloat16 or None", autocast)
+    if autocast is not None and dtype is torch.float64:
+        _check.fail("autocast", "None where dtype is torch.float64, which autocast leaves alone", autocast)
+    size = task.examples if batch_size is None else batch_size
+    size = _check.integer("batch_size", size, at_least=1, at_most=task.examples)
     return Plan(
         task=task,
         rule=rule,
         schedule=schedule,
         feedback=feedback,
         steps=steps,
-        batch_size=_check.integer("batch_size", batch_size, at_least=1, at_most=task.examples),
+        batch_size=size,
         dtype=dtype,
         device=_device(device, dtype, engine, model),
         eval_every=None if eval_every is None else _check.integer("eval_every", eval_every, at_least=1),
@@ -119,6 +127,8 @@ def checked_plan(
         record_updates=_check.boolean("record_updates", record_updates),
         divergence_threshold=_check.real("divergence_threshold", divergence_threshold, above=1),
         threads=_check.integer("threads", threads, at_least=1),
+        microbatch=None if microbatch is None else _check.integer("microbatch", microbatch, at_least=1, at_most=size),
+        autocast=autocast,
     )
 
 

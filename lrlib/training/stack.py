@@ -1,6 +1,6 @@
 """A stack of runs that train together, one batched step at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +39,8 @@ class Plan:
     record_updates: bool
     divergence_threshold: float
     threads: int
+    microbatch: int | None
+    autocast: torch.dtype | None
     engine_note: str | None = None  # why torch trains, where nobody asked for it
 
 
@@ -66,7 +68,7 @@ class Stack:
         flat = torch.cat([tensor.reshape(len(tensor), -1) for tensor in stacked], dim=1)  # (runs, P)
         self._params = [flat] if plan.rule.flattenable else stacked
         self._state = plan.rule.init(self._params)
-        self._copies = Copies(task, models[0], seeds=seeds, device=device, dtype=dtype)
+        self._copies = Copies(task, models[0], seeds=seeds, device=device, dtype=dtype, autocast=plan.autocast)
         self._data = {name: self._place(getattr(task, name)) for name in ("train", "validation")}
         self._window = 0, torch.empty(0, len(self._distinct), plan.batch_size, dtype=torch.int64)
         runs = len(seeds)
@@ -177,8 +179,7 @@ class Stack:
     def _update(self, rates: Tensor) -> None:
         plan, step = self.plan, self.step
         pieces = [piece.requires_grad_() for piece in self._pieces(self._params)]
-        losses = self._copies.losses(self._tensors(pieces), self._batch, step=step)
-        gradients = torch.autograd.grad(losses.sum(), pieces, allow_unused=True, materialize_grads=True)
+        losses, gradients = self._losses_and_gradients(pieces)
         with torch.no_grad():
             flat = torch.cat([g.reshape(len(g), -1) for g in gradients], dim=1)
             norm = torch.linalg.vector_norm(flat, dim=1)  # (runs,): a norm over the whole stack would mix runs
@@ -188,11 +189,27 @@ class Stack:
                 gradients = tuple(g * scale.view(-1, *[1] * (g.dim() - 1)) for g in gradients)
             grads = [flat] if plan.rule.flattenable else list(gradients)
             before = self._params
-            self._params, self._state = plan.rule.step(before, grads, self._state, rates, loss=losses.detach())
+            self._params, self._state = plan.rule.step(before, grads, self._state, rates, loss=losses)
             if plan.record_updates:
                 self._update_ratio.append(self._ratios(self._pieces(before), self._pieces(self._params)))
-        self._loss[step], self._grad_norm[step] = losses.detach(), norm
+        self._loss[step], self._grad_norm[step] = losses, norm
         self.step += 1
+
+    def _losses_and_gradients(self, pieces: list[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
+        """(runs,) losses, and their gradients (runs, *shape), microbatch by microbatch where the plan says so."""
+        size, part, tensors = self.plan.batch_size, self.plan.microbatch, self._tensors(pieces)
+        batches = [self._batch(group) for group in self._copies.groups]
+        if part is None:
+            losses = self._copies.losses(tensors, batches, step=self.step)
+            return losses.detach(), torch.autograd.grad(losses.sum(), pieces, allow_unused=True, materialize_grads=True)
+        total, sums = torch.zeros((), device=self.plan.device), [torch.zeros_like(piece) for piece in pieces]
+        for number, begin in enumerate(range(0, size, part)):
+            rows = slice(begin, min(begin + part, size))
+            some = [_sliced(b, rows, group) for b, group in zip(batches, self._copies.groups, strict=True)]
+            losses = self._copies.losses(tensors, some, step=self.step, part=number) * ((rows.stop - begin) / size)
+            found = torch.autograd.grad(losses.sum(), pieces, allow_unused=True, materialize_grads=True)
+            total, sums = total + losses.detach(), [a + b for a, b in zip(sums, found, strict=True)]
+        return total, sums
 
     def _ratios(self, before: list[Tensor], after: list[Tensor]) -> Tensor:
         """(runs, tensors): norm of each tensor's update over the norm that the tensor had, NaN where it was 0."""
@@ -253,9 +270,11 @@ class Stack:
                 "schedule": "constant" if schedule is None else repr(schedule),
                 **({"unfinished": note} if (note := unfinished(plan.schedule, plan.steps)) else {}),
                 "batch_size": plan.batch_size,
+                **({} if plan.microbatch is None else {"microbatch": plan.microbatch}),
                 "dtype": str(plan.dtype).removeprefix("torch."),
+                **({} if plan.autocast is None else {"autocast": str(plan.autocast).removeprefix("torch.")}),
                 "device": plan.device.type,
-                "engine": self.engine + (", one run at a time" if plan.task.stacking == "loop" else ""),
+                "engine": self.engine + (", one run at a time" if self._copies.stacking == "loop" else ""),
                 "engine_note": plan.engine_note,
                 "versions": {"torch": torch.__version__, "numpy": np.__version__},
             },
@@ -265,6 +284,11 @@ class Stack:
 
 def _chosen(tree: Any, rows: Tensor) -> Any:
     return tree_map(lambda tensor: tensor[rows], tree)
+
+
+def _sliced(batch: Any, rows: slice, group: Group) -> Any:
+    """Some examples of a batch, which stand behind the runs where these have batches of their own."""
+    return tree_map(lambda tensor: tensor[rows] if len(group.seeds) == 1 else tensor[:, rows], batch)
 
 
 @contextmanager

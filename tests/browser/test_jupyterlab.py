@@ -56,12 +56,17 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
         process.wait(30)
 
 
-def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
-    watched = visit(f"{server}/lab/tree/labs.ipynb?reset", origin=server, width=1300, wait=False)
-    page = watched.page
+def _notebook(server: str, visit: Any) -> Any:
+    """The page of the notebook of labs, its kernel at rest."""
+    page = visit(f"{server}/lab/tree/labs.ipynb?reset", origin=server, width=1300, wait=False).page
     page.set_default_timeout(PATIENCE)
     page.locator(".jp-Notebook .jp-Cell").first.click()
     page.wait_for_function("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
+    return page
+
+
+def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
+    page = _notebook(server, visit)
     step, training = (page.locator(".jp-Cell").nth(i) for i in range(2))
     for lab in (step, training):
         _run(page, lab, "[data-settings]")
@@ -92,11 +97,7 @@ def test_labs_beside_a_kernel(server: str, visit: Any) -> None:
 
 @pytest.mark.parametrize("server", [["@jupyter-widgets/jupyterlab-manager"]], indirect=True)
 def test_a_host_that_cannot_load_the_widgets_front_end_shows_the_page_s_lab(server: str, visit: Any) -> None:
-    watched = visit(f"{server}/lab/tree/labs.ipynb?reset", origin=server, width=1300, wait=False)
-    page = watched.page
-    page.set_default_timeout(PATIENCE)
-    page.locator(".jp-Notebook .jp-Cell").first.click()
-    page.wait_for_function("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
+    page = _notebook(server, visit)
     _run(page, page.locator(".jp-Cell").first, ".lrlab-host[data-ready=true]")
     page.locator("input[name=learning_rate-typed]").fill("0.01")
     page.locator(".lrlab-status", has_text="Trained in this browser. η = 0.01").wait_for()
