@@ -29,16 +29,18 @@ def framework_worker(python: Path, given: Path, backend: str) -> Worker:
     return Worker(command, variables=VARIABLES | {"KERAS_BACKEND": backend}, quiet=True)
 
 
-def filled(rows: list[dict[str, Any]], worker: Worker) -> list[dict[str, Any]]:
+def filled(rows: list[dict[str, Any]], tensorflow: Worker, jax: Worker) -> list[dict[str, Any]]:
     """The rows with what each framework came to."""
     done = []
     for row in rows:
+        asked = {"of": "run", "framework": "keras", "call": row.get("keras"), "penalty": row.get("penalty")}
         found = dict(row)
-        for framework in ("keras", "optax"):
-            if framework in row:
-                penalty = row.get("penalty") if framework == "keras" else None
-                asked = {"of": "run", "framework": framework, "call": row[framework], "penalty": penalty}
-                found[f"of_{framework}"] = worker.ask(json.dumps(asked))
+        if "keras" in row:
+            found["of_keras"] = tensorflow.ask(json.dumps(asked))
+        if row.get("keras_on_jax"):
+            found["of_keras_on_jax"] = jax.ask(json.dumps(asked))
+        if "optax" in row:
+            found["of_optax"] = jax.ask(json.dumps({"of": "run", "framework": "optax", "call": row["optax"]}))
         print(row["rule"], flush=True)
         done.append(found)
     return done
@@ -65,16 +67,13 @@ def main() -> None:
         tensorflow, jax = (
             open_.enter_context(framework_worker(python, given, backend)) for backend in ("tensorflow", "jax")
         )
-        on_jax = [row["of_keras"] for row in filled(TENTHS, jax)]
         record = {
             "digest": digest(),
             "platform": {"machine": platform.machine(), "python": platform.python_version()},
             **tensorflow.ask(json.dumps({"of": "about"})),
-            "alone": filled(ALONE, tensorflow),
-            "translated": filled(TRANSLATED, tensorflow),
-            "tenths": [
-                row | {"of_keras_on_jax": found} for row, found in zip(filled(TENTHS, tensorflow), on_jax, strict=True)
-            ],
+            "alone": filled(ALONE, tensorflow, jax),
+            "translated": filled(TRANSLATED, tensorflow, jax),
+            "tenths": filled(TENTHS, tensorflow, jax),
             "schedules": ledgers(tensorflow),
         }
     lines = json.dumps(record, separators=(",", ":"), ensure_ascii=False).replace('{"rule"', '\n{"rule"')

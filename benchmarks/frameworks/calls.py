@@ -15,7 +15,8 @@ def row(rule: str, rate: float, **calls: Any) -> dict[str, Any]:
     return {"rule": rule, "rate": rate} | calls
 
 
-# The same name and the same rate, and of the rest what has no default.
+# The same name and the same rate, and of the rest what has no default. Keras runs on TensorFlow, and where it is said
+# on JAX, too.
 ALONE = [
     row(
         "SGD with momentum",
@@ -57,6 +58,7 @@ ALONE = [
         lrlib=call("adagrad"),
         torch=call("Adagrad", lr=0.01),
         keras="keras.optimizers.Adagrad(0.01)",
+        keras_on_jax=True,
         optax="optax.adagrad(0.01)",
     ),
     row(
@@ -65,6 +67,7 @@ ALONE = [
         lrlib=call("rmsprop"),
         torch=call("RMSprop", lr=0.001),
         keras="keras.optimizers.RMSprop(0.001)",
+        keras_on_jax=True,
         optax="optax.rmsprop(0.001)",
     ),
     row(
@@ -81,6 +84,7 @@ ALONE = [
         lrlib=call("adam"),
         torch=call("Adam", lr=0.001),
         keras="keras.optimizers.Adam(0.001)",
+        keras_on_jax=True,
         optax="optax.adam(0.001)",
     ),
     row(
@@ -240,6 +244,7 @@ TRANSLATED = [
         lrlib=call("nadam", betas=(7 / 8, 127 / 128), eps=2**-50, momentum_decay=1),
         torch=call("NAdam", lr=2**-10, betas=(7 / 8, 127 / 128), eps=2**-50, momentum_decay=1),
         keras="keras.optimizers.Nadam(2**-10, beta_1=7/8, beta_2=127/128, epsilon=2**-50)",
+        keras_on_jax=True,
     ),
     row(
         "NAdam without momentum decay",
@@ -257,14 +262,14 @@ TRANSLATED = [
     ),
     row(
         "Lion",
-        2**-12,
+        2**-10,
         lrlib=call("lion", betas=(7 / 8, 127 / 128)),
-        keras="keras.optimizers.Lion(2**-12, beta_1=7/8, beta_2=127/128)",
-        optax="optax.lion(2**-12, b1=7/8, b2=127/128, weight_decay=0)",
+        keras="keras.optimizers.Lion(2**-10, beta_1=7/8, beta_2=127/128)",
+        optax="optax.lion(2**-10, b1=7/8, b2=127/128, weight_decay=0)",
     ),
 ]
 
-# Translated as above, with the usual numbers instead. Keras runs on TensorFlow, and once more on JAX.
+# Translated as above, with the usual numbers instead.
 TENTHS = [
     row(
         "SGD with momentum",
@@ -272,6 +277,7 @@ TENTHS = [
         lrlib=call("sgd", momentum=0.9),
         torch=call("SGD", lr=0.05, momentum=0.9),
         keras="keras.optimizers.SGD(0.05, momentum=0.9)",
+        keras_on_jax=True,
     ),
     row(
         "RMSprop",
@@ -279,6 +285,7 @@ TENTHS = [
         lrlib=call("rmsprop", alpha=0.9, eps=1e-15),
         torch=call("RMSprop", lr=0.001, alpha=0.9, eps=1e-15),
         keras="keras.optimizers.RMSprop(0.001, rho=0.9, epsilon=1e-30)",
+        keras_on_jax=True,
     ),
     row(
         "Adam",
@@ -286,5 +293,6 @@ TENTHS = [
         lrlib=call("adam", eps=1e-15),
         torch=call("Adam", lr=0.001, eps=1e-15),
         keras="keras.optimizers.Adam(0.001, epsilon=1e-15)",
+        keras_on_jax=True,
     ),
 ]

@@ -60,6 +60,41 @@ def with_optax(call, penalty):
     return losses, float(loss_of(weights, inputs, targets)), flat(weights)
 
 
+def on_tensorflow(model, rule, cross_entropy):
+    import tensorflow as tf
+
+    @tf.function
+    def update(x, y):
+        with tf.GradientTape() as tape:
+            loss = cross_entropy(y, model(x, training=True))
+            whole = tf.add_n([loss, *model.losses])
+        rule.apply(tape.gradient(whole, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    return update
+
+
+def on_jax(model, rule, cross_entropy):
+    assert not model.losses
+
+    @jax.jit
+    def compiled(weights, state, x, y):
+        def loss_of(weights):
+            return cross_entropy(y, model.stateless_call(weights, [], x)[0])
+
+        loss, gradients = jax.value_and_grad(loss_of)(weights)
+        return loss, *rule.stateless_apply(state, gradients, weights)
+
+    def update(x, y):
+        ours, its = model.trainable_variables, rule.variables
+        loss, weights, state = compiled([w.value for w in ours], [v.value for v in its], x, y)
+        for variable, value in zip([*ours, *its], [*weights, *state], strict=True):
+            variable.assign(value)
+        return loss
+
+    return update
+
+
 def with_keras(call, penalty):
     """A Keras model trained by a Keras optimizer; ``penalty`` is the l2 of an L2 regularizer on all its weights."""
     decay = {f"{what}_regularizer": keras.regularizers.L2(penalty) for what in ("kernel", "bias")} if penalty else {}
@@ -68,30 +103,10 @@ def with_keras(call, penalty):
     model.set_weights(start)
     rule = eval(call, {"keras": keras})
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    losses = []
-    if KERAS_ON == "tensorflow":
-        import tensorflow as tf
-
-        @tf.function
-        def slopes(x, y):
-            with tf.GradientTape() as tape:
-                loss = cross_entropy(y, model(x, training=True))
-                whole = tf.add_n([loss, *model.losses])
-            return loss, tape.gradient(whole, model.trainable_variables)
-
-    else:
-
-        @jax.jit
-        def gradient(values, x, y):
-            return jax.value_and_grad(lambda v: cross_entropy(y, model.stateless_call(v, [], x)[0]))(values)
-
-        def slopes(x, y):
-            return gradient([variable.value for variable in model.trainable_variables], x, y)
-
+    rule.build(model.trainable_variables)
+    update, losses = {"tensorflow": on_tensorflow, "jax": on_jax}[KERAS_ON](model, rule, cross_entropy), []
     for rows in order:
-        loss, gradients = slopes(inputs[rows], targets[rows])
-        rule.apply(gradients, model.trainable_variables)
-        losses.append(float(loss))
+        losses.append(float(update(inputs[rows], targets[rows])))
     return losses, float(cross_entropy(targets, model(inputs))), flat(model.get_weights())
 
 
