@@ -237,6 +237,9 @@ TRANSLATED = [
         lrlib=call("amsgrad", betas=(7 / 8, 127 / 128), eps=2**-50),
         torch=call("Adam", lr=2**-10, betas=(7 / 8, 127 / 128), eps=2**-50, amsgrad=True),
         keras="keras.optimizers.Adam(2**-10, beta_1=7/8, beta_2=127/128, epsilon=2**-50, amsgrad=True)",
+        optax="optax.chain(optax.scale_by_amsgrad(b1=7/8, b2=127/128, eps=2**-50, bias_correction_nu=False), "
+        "optax.scale_by_schedule(lambda count: jnp.sqrt(1 - jnp.float64(127/128) ** (count + 1))), "
+        "optax.scale_by_learning_rate(2**-10))",
     ),
     row(
         "NAdam",

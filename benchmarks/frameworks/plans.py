@@ -80,6 +80,7 @@ SCHEDULES = [
     plan(
         "one-cycle",
         call("one_cycle", max_lr=1 / 8, total_steps=100),
+        optax="optax.cosine_onecycle_schedule(99, 1/8, pct_start=29.5/99)",
         optax_alone="optax.cosine_onecycle_schedule(100, 1/8)",
     ),
     plan(
