@@ -137,4 +137,4 @@ clean:
 	find . -path ./$(VENV) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) .venv-jax .venv-finders
+	rm -rf $(VENV) .venv-jax .venv-finders .venv-frameworks

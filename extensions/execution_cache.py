@@ -1,9 +1,9 @@
 """Notebooks are executed side by side before Sphinx reads them, and only those whose outputs may have changed.
 
 jupyter-cache knows a notebook by its own code cells alone. Here each executed notebook has a cache folder of its own,
-named by a fingerprint of all that its outputs hang on: its cells, the modules of ``lrlib`` that it can reach, the
-pinned requirements, and the versions of Python and torch. Where that cannot be told from the code, all of ``lrlib``
-counts. A folder appears whole, when the last cell has run, or not at all.
+named by a fingerprint of all that its outputs hang on: its cells, the modules of ``lrlib`` that it can reach, the files
+that it names, the pinned requirements, and the versions of Python and torch. Where that cannot be told from the code,
+all of ``lrlib`` counts. A folder appears whole, when the last cell has run, or not at all.
 """
 
 import ast
@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import tempfile
 from functools import cache
@@ -145,6 +146,21 @@ def code_cells(notebook: Path) -> list[str]:
     return [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
 
 
+def files_named(notebook: Path, root: Path) -> set[Path]:
+    """Return the files of the project whose paths, as seen from the notebook's folder, stand in its code as texts."""
+    found: set[Path] = set()
+    for cell in code_cells(notebook):
+        try:
+            tree = ast.parse(TransformerManager().transform_cell(cell))
+        except SyntaxError:
+            continue
+        texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and type(node.value) is str]
+        texts = [text for text in texts if re.fullmatch(r"[\w./-]{3,200}", text)]
+        paths = [Path(os.path.normpath(notebook.parent / text)) for text in texts]
+        found |= {path for path in paths if path.is_file() and path.is_relative_to(root)}
+    return found
+
+
 def _versions() -> list[str]:
     try:
         return [platform.python_version(), version("torch")]
@@ -156,7 +172,8 @@ def fingerprint(notebook: Path, sources: Sources) -> str:
     """Return a name for all that the outputs of ``notebook`` hang on."""
     root, modules = sources.root, sources.of_notebook(notebook)
     beside = [path for path in notebook.parent.iterdir() if path.is_file() and path.suffix not in {".ipynb", ".md"}]
-    files = [sources.files[name] for name in sorted(modules)] + sources.data_files(modules) + sorted(beside)
+    files = [sources.files[name] for name in sorted(modules)] + sources.data_files(modules)
+    files += sorted({*beside, *files_named(notebook, root)})
     digest = hashlib.sha256(json.dumps([*_versions(), notebook.name, *code_cells(notebook)]).encode())
     for path in [root / "requirements.txt", *files]:
         digest.update(f"\0{path.relative_to(root).as_posix()}\0".encode())

@@ -109,6 +109,15 @@ def test_a_module_beside_the_notebook_counts_with_all_that_it_may_import(project
     assert runs_again(project, notebook, "chapters/helper.py")
 
 
+def test_a_file_that_the_code_names_counts_and_its_neighbour_does_not(project: Path) -> None:
+    (project / "measured").mkdir()
+    for name in ("named.json", "other.json"):
+        (project / "measured" / name).write_text("{}", encoding="utf-8")
+    notebook = write_notebook(project / "chapters" / "a.ipynb", 'text = open("../measured/named.json").read()')
+    assert runs_again(project, notebook, "measured/named.json")
+    assert not runs_again(project, notebook, "measured/other.json")
+
+
 @pytest.mark.parametrize("what", ["python_version", "version"])
 def test_another_python_or_torch_is_another_fingerprint(
     project: Path, monkeypatch: pytest.MonkeyPatch, what: str
