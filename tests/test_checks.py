@@ -25,6 +25,8 @@ RULES = [
     updates.adadelta(),
     updates.amsgrad(weight_decay=0.1),
     updates.adamw(),
+    updates.nadam(),
+    updates.nadam(momentum_decay=0.1, decoupled_weight_decay=True, weight_decay=0.1),
     updates.radam(betas=(0.9, 0.5), decoupled_weight_decay=True, weight_decay=0.1),
     updates.lion(weight_decay=0.1),
     updates.polyak(),
@@ -43,7 +45,6 @@ RULES = [
     updates.partition({"*.bias": updates.sgd(), "0.weight": updates.polyak()}, rest=updates.prodigy()),
 ]
 UNLIKE_A_PAGE = [  # their state does not start at zero, or at all
-    updates.nadam(),
     updates.adagrad(initial_accumulator_value=0.5),
     updates.schedule_free_sgd(weight_decay=0.1),
     updates.schedule_free_adamw(),
@@ -132,6 +133,18 @@ def widens(params: list[Tensor], grads: list[Tensor], state: State, rate: Tensor
     return [p.double() for p in plain(params, grads, rate)], state
 
 
+def forgets_to_return(params: list[Tensor], grads: list[Tensor], state: State, rate: Tensor) -> Any:
+    plain(params, grads, rate)
+
+
+def without_state(params: list[Tensor], grads: list[Tensor], state: State, rate: Tensor) -> Any:
+    return plain(params, grads, rate)
+
+
+def bare_state(params: list[Tensor], grads: list[Tensor], state: State, rate: Tensor) -> Any:
+    return plain(params, grads, rate), state["m"]
+
+
 def per_tensor(params: list[Tensor], grads: list[Tensor], state: State, rate: Tensor) -> Any:
     sizes = [g.reshape(len(g), -1).norm(dim=1) for g in grads]
     scaled = [g / s.reshape(-1, *[1] * (g.dim() - 1)) for g, s in zip(grads, sizes, strict=True)]
@@ -150,6 +163,9 @@ def branches(params: list[Tensor], grads: list[Tensor], state: State, rate: Tens
         (mixes, "keeps every run to itself"),
         (wrong_shape, "shapes and types that it was given.*parameters became"),
         (forgets_state, "shapes and types that it was given.*the state's"),
+        (forgets_to_return, "shapes and types that it was given.*update gave NoneType, where"),
+        (without_state, "shapes and types that it was given.*update gave list, where"),
+        (bare_state, r"shapes and types that it was given.*update gave \(list, list\), where"),
         (widens, "float32 parameters became float64"),
         (per_tensor, "does on one flat tensor what it does on a list of them"),
     ],
@@ -164,6 +180,19 @@ def test_what_cannot_be_traced_is_named_and_may_be_said() -> None:
         check_rule(rule(branches, flattenable=False), tensors={"w": (2,)})
     with pytest.raises(TypeError, match="rule must be an UpdateRule, but got 'adam'"):
         check_rule("adam")  # type: ignore[arg-type]
+
+
+def test_a_state_that_is_none_and_tensors_without_shapes_are_named() -> None:
+    def update(params: list[Tensor], grads: list[Tensor], state: State, rate: Tensor) -> Any:
+        return plain(params, grads, rate), state
+
+    numbers = replace(rule(update), init=lambda params: {"step": 0})
+    with pytest.raises(ValueError, match=r"rule must be one that .*init gave dict of int, where a state is a dict"):
+        check_rule(numbers)
+    with pytest.raises(TypeError, match=r"tensors must be a mapping from names to shapes, but got \[3\]"):
+        check_rule(updates.sgd(), tensors=[3])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"tensors must be one or more shapes by name, but got \{\}"):
+        check_rule(updates.sgd(), tensors={})
 
 
 def test_a_rule_of_ones_own_that_keeps_all_is_shown_to() -> None:

@@ -114,8 +114,8 @@ def test_groups_are_torchs_parameter_groups(engine: str) -> None:
     rule = partition(
         {"0.*": scaled(sgd(momentum=0.9, weight_decay=0.1), 0.1), "2.*": sgd(momentum=0.9)},
     )
-    found = trained(rule, 0.1, 60, engine)
-    for name, parameter in by_hand(optimizers, 60).items():
+    found = trained(rule, 0.1, STEPS, engine)
+    for name, parameter in by_hand(optimizers, STEPS).items():
         torch.testing.assert_close(found[name], parameter, rtol=1e-9, atol=1e-9)
 
 

@@ -2,7 +2,7 @@
 
 import importlib.util
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ def check_rule(rule: UpdateRule, *, tensors: Shapes | None = None) -> dict[str, 
         Each promise with ``"kept"``, or with ``"not tried: "`` and why.
 
     Raises:
-        TypeError: if ``rule`` is no :class:`lrlib.updates.UpdateRule`.
+        TypeError: if ``rule`` is no :class:`lrlib.updates.UpdateRule`, or ``tensors`` no mapping.
         ValueError: for the first promise that is broken, by its name.
 
     >>> from lrlib.updates import sgd
@@ -44,7 +44,11 @@ def check_rule(rule: UpdateRule, *, tensors: Shapes | None = None) -> dict[str, 
     """
     if not isinstance(rule, UpdateRule):
         _check.fail("rule", "an UpdateRule", rule, error=TypeError)
-    tensors = dict(TENSORS if tensors is None else tensors)
+    tensors = TENSORS if tensors is None else tensors
+    if not isinstance(tensors, Mapping):
+        _check.fail("tensors", "a mapping from names to shapes", tensors, error=TypeError)
+    if not tensors:
+        _check.fail("tensors", "one or more shapes by name", tensors)
     rule = rule.bind(list(tensors), list(tensors.values()))
     return tried(PROMISES, rule, tensors)
 
@@ -53,9 +57,14 @@ def _keeps_shapes(rule: UpdateRule, tensors: Shapes) -> None:
     need = "gives parameters and a state of the shapes and types that it was given"  # a state may begin empty
     params, noise = problem(tensors, runs=3, steps=3)
     state, rates = rule.init(params), torch.tensor(RATES, dtype=torch.float64)
+    if not _is_state(state):
+        broken("rule", rule, need, f"init gave {_kind(state)}, where a state is a dict of tensors and lists of tensors")
     for n in noise:
         grads, loss = slope(params, n)
-        new, new_state = rule.step(params, grads, state, rates, loss=loss)
+        found = rule.step(params, grads, state, rates, loss=loss)
+        if not (isinstance(found, tuple) and len(found) == 2 and _are_tensors(found[0]) and _is_state(found[1])):
+            broken("rule", rule, need, f"update gave {_kind(found)}, where (list of tensors, state) is due")
+        new, new_state = found
         told = [(p.shape, p.dtype) for p in new]
         if told != [(p.shape, p.dtype) for p in params]:
             broken("rule", rule, need, f"parameters became {told}")
@@ -67,6 +76,22 @@ def _keeps_shapes(rule: UpdateRule, tensors: Shapes) -> None:
     moved, _ = rule.step(small, small, rule.init(small), rates.float(), loss=loss.float())
     if any(p.dtype != torch.float32 for p in moved):
         broken("rule", rule, need, "float32 parameters became float64")
+
+
+def _are_tensors(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(t, Tensor) for t in value)
+
+
+def _is_state(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(part, Tensor) or _are_tensors(part) for part in value.values())
+
+
+def _kind(value: object) -> str:
+    """The type of a value, and of what a tuple or a dict holds."""
+    if isinstance(value, tuple):
+        return f"({', '.join(type(part).__name__ for part in value)})"
+    held = {type(part).__name__ for part in value.values()} if isinstance(value, dict) else set()
+    return type(value).__name__ + (f" of {', '.join(sorted(held))}" if held else "")
 
 
 def _is_pure(rule: UpdateRule, tensors: Shapes) -> None:

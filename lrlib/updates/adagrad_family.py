@@ -25,7 +25,7 @@ def adagrad(
     Args:
         lr_decay: ρ >= 0, a time-based decay of the rate on top of any schedule.
         weight_decay: λ >= 0, added to the gradient.
-        initial_accumulator_value: s >= 0 before the first update.
+        initial_accumulator_value: s >= 0 before the first update; a static page's labs train from 0 alone.
         eps: ε >= 0.
 
     Raises:

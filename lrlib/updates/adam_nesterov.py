@@ -66,7 +66,7 @@ def nadam(
 
 
 def _init_nadam(params: list[Tensor]) -> State:
-    return init_moments(params) | {"mu_product": scalar(1, params)}
+    return init_moments(params) | {"mu_missing": scalar(0, params)}
 
 
 def _update_nadam(
@@ -87,14 +87,14 @@ def _update_nadam(
     step = state["step"] + 1
     mu = betas[0] * (1 - 0.5 * power(0.96, step * momentum_decay))
     mu_next = betas[0] * (1 - 0.5 * power(0.96, (step + 1) * momentum_decay))
-    product = state["mu_product"] * mu
+    missing = (1 - mu) + mu * state["mu_missing"]  # 1 - Π μ, which starts at zero, as a page's state must
     root = torch.sqrt(1 - power(betas[1], step))
     floor = eps * root
-    of_gradient = (1 - mu) / (1 - product)
-    of_average = mu_next / (1 - product * mu_next) / of_gradient
+    of_gradient = (1 - mu) / missing
+    of_average = mu_next / ((1 - mu_next) + mu_next * missing) / of_gradient
     rate = learning_rate * (-root * of_gradient)
     new_params = [
         torch.addcmul(p, torch.addcmul(g, m, of_average) / (torch.sqrt(v) + floor), per_run(rate, p))
         for p, g, m, v in zip(params, grads, first, second, strict=True)
     ]
-    return new_params, {"step": step, "exp_avg": first, "exp_avg_sq": second, "mu_product": product}
+    return new_params, {"step": step, "exp_avg": first, "exp_avg_sq": second, "mu_missing": missing}

@@ -21,7 +21,8 @@ def averaged(rule: UpdateRule, *, decay: float = 0.99) -> UpdateRule:
     Gradients are taken at θ, as without the average; the evaluations and the parameters that a run keeps are of a
     (``evaluated``). The average reaches back about 1 / (1 - α) updates: choose α so that this is a small part of the
     run, since what is left of a_1 weighs α^(t-1). It averages parameters only; buffers, such as the running
-    statistics of batch normalization, are those of θ.
+    statistics of batch normalization, are those of θ. No lab of a static page trains it: a page evaluates where the
+    gradients are taken.
 
     Args:
         rule: any rule whose gradients are taken where it is evaluated, so not a Schedule-Free one.

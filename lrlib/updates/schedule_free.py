@@ -29,6 +29,7 @@ def schedule_free_sgd(*, momentum: float = 0.9, weight_decay: float = 0.0) -> Up
 
     where η̂ is the largest rate so far and the sum runs over all updates; at a constant rate c = 1 / (step + 1), the
     plain average. The loss is evaluated at x, and x is what a run keeps (``evaluated``). Warm-up is a schedule of η.
+    No lab of a static page trains it: its state starts at the parameters, where a page starts all states at zero.
     The running statistics of batch normalization belong to y; :func:`lrlib.training.sweep` forms those of x by a pass
     over training examples before it evaluates, and a loop of one's own must do so, too.
 
@@ -72,7 +73,7 @@ def schedule_free_adamw(
     """Schedule-Free AdamW: as :func:`schedule_free_sgd`, with each coordinate's gradient divided by its running size.
 
     Formula, with β₁, β₂ ``betas`` and v̂ Adam's corrected mean of squares: as there, with β = β₁ and with
-    g / (√v̂ + ε) + λ y in place of g + λ y.
+    g / (√v̂ + ε) + λ y in place of g + λ y. Nor is it trained in a static page.
 
     Args:
         betas: (β₁, β₂), β₁ in (0, 1), β₂ in [0, 1).

@@ -190,8 +190,23 @@ def test_a_picture_is_dragged_through_the_updates_and_the_table_follows_within_a
     watched.assert_clean()
 
 
-def test_rules_without_rates_of_their_own_train_in_the_page(show_body: Any) -> None:
-    offered = ["Muon with AdamW", "Lion", "Prodigy", "D-Adaptation", "Polyak", "AdamW"]
+CLIPPED = """() => [...document.querySelectorAll('.lrlab-row-name, .lrlab-row-name + text')].filter((text) => {
+  const [box, room] = [text, text.closest('.lrlab-chart')].map((e) => e.getBoundingClientRect());
+  return box.left < room.left || box.right > room.right;
+}).map((text) => text.textContent)"""
+
+
+@pytest.mark.parametrize(
+    ("offered", "without"),
+    [
+        (["Muon with AdamW", "Lion", "Prodigy", "D-Adaptation", "Polyak", "AdamW"], 5),
+        (["AMSGrad", "NAdam", "RAdam"], 2),
+    ],
+    ids=["new", "of Adam's family"],
+)
+def test_every_further_rule_trains_in_the_page_and_says_if_it_has_no_rates(
+    offered: list[str], without: int, show_body: Any
+) -> None:
     rates = {label: RATES[label] for label in offered}
     lab = AdaptiveLab(rules=offered, rates=rates, span=(1e-4, 10.0), choices=CHOICES, steps=STEPS, device="cpu")
     watched = show_body(lab.to_html())
@@ -205,7 +220,11 @@ def test_rules_without_rates_of_their_own_train_in_the_page(show_body: Any) -> N
         )
         stack.advance(STEPS)
         np.testing.assert_allclose(float(runs[rule.name]["loss"]), stack.records()[0].loss[-1], rtol=1e-6)
-    assert page.get_by_text("no rate for each parameter").count() == 5
+    assert page.get_by_text("no rate for each parameter").count() == without
+    for width in (900, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
+        assert page.evaluate(CLIPPED) == []
     watched.assert_clean()
 
 

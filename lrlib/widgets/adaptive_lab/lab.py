@@ -41,6 +41,7 @@ RATES = {  # near the best of each on digits; 1 for those that find their rate t
     "RMSprop": 0.01,
     "Adam": 0.02,
     "AMSGrad": 0.02,
+    "NAdam": 0.02,
     "RAdam": 0.05,
     "AdamW": 0.02,
     "Lion": 0.0015,

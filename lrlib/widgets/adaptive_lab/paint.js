@@ -113,9 +113,10 @@ export function paintSpread(chart, { runs, step }) {
     const y = row + 0.72;
     const own = stale ? { style: "ghost" } : { colour };
     const [low, quarter, middle, threeQuarters, high] = near?.values ?? [];
-    const says = !near ? "diverged" : known(near) ? `median ${readable(middle, 2)}` : "no rate for each parameter";
-    marks.push({ kind: "text", x: ends[0], y: row + 0.38, label: `${label}, η = ${readable(rate)}: ${says}`, style: "lrlab-row-name" });
-    marks.push({ kind: "line", style: "tick", xs: [rate, rate], ys: [y - 0.17, y + 0.17] });
+    const says = !near ? ": diverged" : known(near) ? `: median ${readable(middle, 2)}` : "";
+    marks.push({ kind: "text", x: ends[0], y: row + 0.38, label: `${label}, η = ${readable(rate)}${says}`, style: "lrlab-row-name" });
+    if (near && !known(near)) marks.push({ kind: "text", x: ends[0], y: row + 0.8, label: "no rate for each parameter" });
+    else marks.push({ kind: "line", style: "tick", xs: [rate, rate], ys: [y - 0.17, y + 0.17] });
     if (!near || !known(near)) return;
     marks.push({ kind: "line", xs: [low, high], ys: [y, y], name: `spread_${name}`, ...own });
     marks.push({ kind: "line", xs: [quarter, threeQuarters], ys: [y, y], ...own, style: "strip" });

@@ -51,7 +51,8 @@ def adaptive_still(drawn: Sequence[Drawn], *, steps: int, span: tuple[float, flo
             continue
         curves.text(steps, height, rule.label)
         if np.isnan(rule.spread[0]):
-            spreads.text(EFFECTIVE[0], y, f"{says}: no rate for each parameter", shift=(0, -12))
+            spreads.text(EFFECTIVE[0], y, says, shift=(0, -12))
+            spreads.text(EFFECTIVE[0], y, "no rate for each parameter", shift=(0, 4))
             continue
         low, quarter, middle, three_quarters, high, _ = rule.spread
         spreads.line([low, high], [y, y], style="thin", colour=colour)

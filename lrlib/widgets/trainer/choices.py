@@ -17,6 +17,7 @@ RULES: dict[str, UpdateRule] = {
 }
 FURTHER_RULES: dict[str, UpdateRule] = {
     "AMSGrad": updates.amsgrad(),
+    "NAdam": updates.nadam(),
     "RAdam": updates.radam(),
     "AdamW": updates.adamw(),
     "Lion": updates.lion(),
