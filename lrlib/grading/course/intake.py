@@ -145,7 +145,7 @@ class Source:
         for cell in notebook.cells:
             about = cell.metadata.get("nbgrader", {})
             if cell.cell_type == "code" and about and (about["solution"] or is_plain(about)):
-                self.items[about["grade_id"]] = frozenset(defined(cell.source))
+                self.items[about["grade_id"]] = frozenset(defined(cell.source) - {"_"})  # which many cells bind
         self.typed_id = typed_id(notebook)  # what `student = ...` says before anybody has changed it
         self.names = frozenset().union(*self.items.values()) - {"student"}
 

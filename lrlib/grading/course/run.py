@@ -106,8 +106,8 @@ def _mark(
 ) -> list[str]:
     """Mark and record ``jobs``; a line for each that failed or needs a look."""
     with Gradebook(course.gradebook) as gradebook:
-        for student in course.roster().values():
-            first, _, last = student.name.rpartition(" ")
+        for student in _people(course).values():
+            first, last = student.first_and_last
             known = {"first_name": first or None, "last_name": last or None, "email": student.email or None}
             gradebook.update_or_create_student(student.id, **known)
     recorded = set(results(course))
