@@ -136,7 +136,7 @@ _BODIES = {
     "raises": ("raise KeyError('oh')", "raised KeyError"),
     "exits": ("import os; os._exit(0)", "ended the program"),
     "floods": ("print('x' * 10_000)", ""),
-    "patches": ("np.allclose = np.isclose = lambda *a, **k: True; np.testing = None; return 0", "."),
+    "patches": ("np.allclose = np.isclose = lambda *a, **k: True; np.testing = None; return 0", ""),
     "loops": ("while True: pass", "Stopped after"),
 }
 FAULTS = ["raises", "exits", "floods", "is deleted", "is text", "is cut in two", "patches", "loops"]
@@ -171,7 +171,7 @@ def of_an_older_release(assignment: Assignment, released: NotebookNode) -> Submi
     """From a time when the first task was not there, the given cell was another one, and cells had no ids."""
     answers = {name: item.solution for name, item in assignment.items.items() if name not in COSTLY}
     notebook, first = answered(released, answers), next(iter(assignment.items))
-    notebook.cells = [c for c in notebook.cells if not named(c).startswith(first)]
+    notebook.cells = [c for c in notebook.cells if named(c).partition("-")[0] != first]
     notebook.nbformat_minor = 4
     for cell in notebook.cells:
         del cell["id"]
