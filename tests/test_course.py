@@ -292,3 +292,10 @@ def test_bad_input_is_one_clear_line(
         main([*arguments, "--course", str(place), "--source", str(home / "source")])
     assert stopped.value.code == 2
     assert line in capsys.readouterr().err
+
+
+def test_windows_is_told_in_one_line(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(CourseError, match="this is Windows: use WSL"):
+        grade_course(Course.at(tmp_path / "course", home / "source"), home / "handed")
+    assert not (tmp_path / "course").exists()

@@ -1,6 +1,7 @@
 """The whole of ``make grade``: take in, mark, record, feed back, tabulate; each step only where something changed."""
 
 import os
+import sys
 from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
@@ -50,6 +51,8 @@ def grade_course(
     Raises:
         CourseError: there is nothing to grade, and why. What goes wrong with one submission is no error but a line.
     """
+    if sys.platform == "win32":
+        raise CourseError("grading needs Linux or macOS, since it forks processes, but this is Windows: use WSL")
     for name in release(course):
         say(f"released {name}")
     notes: list[str] = []
