@@ -2,48 +2,20 @@
 
 import ast
 import json
-from functools import cache
 
-import matplotlib
 import nbformat
 import pytest
-import torch
 
-from benchmarks.mutants.assignment import FOLDER, SOLUTION_MARKS, Assignment, assignment_names, read_assignment
+from benchmarks.mutants.assignment import FOLDER, SOLUTION_MARKS, assignment_names, read_assignment
 from benchmarks.mutants.breeding import mutants
-from benchmarks.mutants.grading import Classroom
 from benchmarks.mutants.score import answers_to
 
 NAMES = assignment_names()
 HIDDEN_MARKS = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
-STUB = "raise NotImplementedError()"
-
-
-@cache
-def room(name: str) -> Classroom:
-    threads = torch.get_num_threads()
-    with matplotlib.rc_context():  # a prelude sets the style of figures, and the threads
-        classroom = Classroom(read_assignment(name))
-    torch.set_num_threads(threads)
-    return classroom
 
 
 def notebook(name: str) -> nbformat.NotebookNode:
     return nbformat.read(FOLDER / name / f"{name}.ipynb", as_version=4)
-
-
-def released(source: str) -> str:
-    """A solution cell as students get it."""
-    begin, end = SOLUTION_MARKS
-    before, rest = source.split(begin, 1)
-    return before + STUB + rest.split(end, 1)[1]
-
-
-def solution_cells(name: str) -> dict[str, str]:
-    cells = [c for c in notebook(name).cells if c.cell_type == "code" and "lrlib" in c.metadata]
-    return {
-        c.metadata.lrlib.item: c.source for c in cells if c.metadata.nbgrader.solution and not c.metadata.nbgrader.grade
-    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -106,34 +78,6 @@ def test_tests_of_one_item_use_no_solution_of_another(name: str) -> None:
         for test in item.tests:
             used = {node.id for node in ast.walk(ast.parse(test.source)) if isinstance(node, ast.Name)}
             assert not used & others, test.name
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_model_solution_loses_nothing(name: str) -> None:
-    assert room(name).assignment.items.keys() == solution_cells(name).keys()  # a room raises what a test says
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_empty_release_is_worth_nothing(name: str) -> None:
-    for item, source in solution_cells(name).items():
-        assert room(name).points(item, released(source)) == 0, item
-
-
-def plausible(assignment: Assignment) -> list:
-    """Eight wrong answers: of each item one that keeps the most, then others."""
-    wrong = answers_to(assignment)[0]
-    ranked = sorted(wrong, key=lambda answer: -answer.points)
-    firsts = [next((a for a in ranked if a.item == item), None) for item in assignment.items]
-    chosen = [answer for answer in firsts if answer]
-    return [*chosen, *(answer for answer in ranked if answer not in chosen)][:8]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_plausible_wrong_answer_keeps_exactly_its_points(name: str) -> None:
-    chosen = plausible(room(name).assignment)
-    assert len(chosen) == 8
-    for answer in chosen:
-        assert room(name).points(answer.item, answer.source) == answer.points, (answer.item, answer.why)
 
 
 def test_the_score_belongs_to_the_assignments_and_meets_the_bars() -> None:

@@ -66,6 +66,8 @@ def who(taken: list[Submission]) -> set[tuple[str, str]]:
         "ada.ipynb",
         "download/class 3/ada/work/steps.ipynb",
         "ada_12345_assignsubmission_file_/steps.ipynb",
+        "ada_12345_assignsubmission_file/steps.ipynb",
+        "ada_12345_assignsubmission_file/work/my steps.ipynb",
         "ada_12345_assignsubmission_file_steps.ipynb",
         "ada_12345_678_steps-2.ipynb",
         "ada_LATE_12345_678_steps.ipynb",

@@ -138,7 +138,8 @@ def _bindings(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
         return
     for child in ast.iter_child_nodes(node):
-        yield from _bindings(child)
+        if not isinstance(node, ast.comprehension) or child is not node.target:  # its variable is its own
+            yield from _bindings(child)
 
 
 def _aliases(node: ast.Import | ast.ImportFrom) -> set[str]:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -145,7 +146,7 @@ class Source:
         for cell in notebook.cells:
             about = cell.metadata.get("nbgrader", {})
             if cell.cell_type == "code" and about and (about["solution"] or is_plain(about)):
-                self.items[about["grade_id"]] = frozenset(defined(cell.source))
+                self.items[about["grade_id"]] = frozenset(defined(cell.source) - {"_"})  # which many cells bind
         self.typed_id = typed_id(notebook)  # what `student = ...` says before anybody has changed it
         self.names = frozenset().union(*self.items.values()) - {"student"}
 
@@ -163,7 +164,9 @@ def defined(source: str) -> set[str]:
 def read(data: bytes) -> tuple[NotebookNode | None, str]:
     """The notebook, or what is wrong with it."""
     try:
-        notebook = nbformat.reads(data.decode("utf-8-sig"), as_version=4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nbformat's, of cells that have no id, or another one's
+            notebook = nbformat.reads(data.decode("utf-8-sig"), as_version=4)
         cells = [(cell.cell_type, cell.source, cell.metadata.get("nbgrader")) for cell in notebook.cells]
     except Exception as error:  # whatever a file that only has a notebook's name may hold
         return None, f"is no notebook ({type(error).__name__})"

@@ -36,6 +36,12 @@ class Student:
     lms_id: str = ""
     email: str = ""
 
+    @property
+    def first_and_last(self) -> tuple[str, str]:
+        """The name before and after its last space."""
+        first, _, last = self.name.rpartition(" ")
+        return first, last
+
 
 @dataclass(frozen=True)
 class Course:

@@ -1,6 +1,7 @@
 """The whole of ``make grade``: take in, mark, record, feed back, tabulate; each step only where something changed."""
 
 import os
+import sys
 from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
@@ -50,6 +51,8 @@ def grade_course(
     Raises:
         CourseError: there is nothing to grade, and why. What goes wrong with one submission is no error but a line.
     """
+    if sys.platform == "win32":
+        raise CourseError("grading needs Linux or macOS, since it forks processes, but this is Windows: use WSL")
     for name in release(course):
         say(f"released {name}")
     notes: list[str] = []
@@ -106,8 +109,8 @@ def _mark(
 ) -> list[str]:
     """Mark and record ``jobs``; a line for each that failed or needs a look."""
     with Gradebook(course.gradebook) as gradebook:
-        for student in course.roster().values():
-            first, _, last = student.name.rpartition(" ")
+        for student in _people(course).values():
+            first, last = student.first_and_last
             known = {"first_name": first or None, "last_name": last or None, "email": student.email or None}
             gradebook.update_or_create_student(student.id, **known)
     recorded = set(results(course))

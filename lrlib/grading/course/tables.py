@@ -14,9 +14,11 @@ Results = dict[tuple[str, str], Result]
 def write_tables(course: Course, found: Results, students: dict[str, Student]) -> None:
     """Write ``marks.csv``, ``reasons.csv``, ``moodle.csv`` and ``canvas.csv`` into the course folder.
 
-    ``marks.csv`` has a line a student, ``reasons.csv`` one for each graded cell of each student. Moodle's gradebook
-    import maps columns by their heads: those here are the ones of its own export. Canvas finds students by ``ID``
-    (its own number, ``lms_id`` in the roster) or, where that is empty, by ``SIS User ID``, here the id in the course.
+    ``marks.csv`` has a line a student, ``reasons.csv`` one for each graded cell of each student. ``moodle.csv`` has
+    columns of Moodle's own export; its import asks what each of them is and passes over those that it is not told.
+    Canvas's import wants the five columns of ``canvas.csv`` in this order. It finds a student by ``ID`` (its own
+    number, ``lms_id`` in the roster), else by ``SIS User ID``, here the id in the course, else by the name; the line
+    ``Points Possible`` says what an assignment is worth.
     """
     names = sorted({assignment for assignment, _ in found})
     most = {name: max(r.max_score for (a, _), r in found.items() if a == name) for name in names}
@@ -33,8 +35,9 @@ def write_tables(course: Course, found: Results, students: dict[str, Student]) -
         rows.append([student.id, student.name, *points(student), total, str(sum(r.waiting for r in own))])
     _write(course, "marks.csv", [head, *rows])
 
-    moodle = ["ID number", "Full name", "Email address", *(f"Assignment: {name} (Real)" for name in names)]
-    _write(course, "moodle.csv", [moodle, *([s.id, s.name, s.email, *points(s)] for s in people)])
+    moodle = ["First name", "Last name", "ID number", "Email address"]
+    moodle += [f"Assignment: {name} (Real)" for name in names]
+    _write(course, "moodle.csv", [moodle, *([*s.first_and_last, s.id, s.email, *points(s)] for s in people)])
 
     canvas = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *names]
     possible = ["    Points Possible", "", "", "", "", *(f"{most[name]:g}" for name in names)]

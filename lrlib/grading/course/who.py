@@ -10,7 +10,7 @@ from lrlib.grading.course.layout import Student
 
 LAYOUTS = """\
 <student>/<assignment>/*.ipynb  ·  <student>/*.ipynb  ·  <assignment>/<student>.ipynb
-Moodle's download:  <name>_<number>_assignsubmission_file_/*.ipynb
+Moodle's download:  <name>_<number>_assignsubmission_file/*.ipynb
 Canvas's download:  <lastfirst>_<number>_<number>_*.ipynb
 each also inside zip files"""
 _MOODLE = re.compile(r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_[a-z]+_?(?P<file>.*)")
