@@ -13,10 +13,12 @@ import struct
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lrlib.grading import fence, judge, worker
+from lrlib.grading import fence, judge, landlock, worker
 from lrlib.grading.channel import Frames, Gone
 from lrlib.grading.limits import Limits, hold, no_more_processes
 from lrlib.grading.wire import Codec
@@ -44,7 +46,7 @@ def main(number: int) -> None:
     fence.adopt_orphans()
     gc.collect()
     gc.freeze()
-    limits, base = Limits(**order["limits"]), Path(order["folder"])
+    limits, base, readable = Limits(**order["limits"]), Path(order["folder"]), landlock.readable()
     running: list[int] = []
     folder = ""
     while True:
@@ -54,7 +56,8 @@ def main(number: int) -> None:
             command = b""
         if len(command) == START.size:
             folder = tempfile.mkdtemp(dir=base)
-            running = _fork(control, descriptors, folder, limits, START.unpack(command)[1], given)
+            prepare = partial(_prepare, control, limits, START.unpack(command)[1])
+            running = _fork(descriptors, Path(folder), readable, prepare, given)
             frames.send(codec.encode(running))
         else:
             statuses = _end(running, wait=command == b"g")
@@ -67,12 +70,7 @@ def main(number: int) -> None:
 
 
 def _fork(
-    control: socket.socket,
-    descriptors: list[int],
-    folder: str,
-    limits: Limits,
-    seconds: float,
-    given: dict[str, Any],
+    descriptors: list[int], folder: Path, readable: list[Path], prepare: Callable[[], None], given: dict[str, Any]
 ) -> list[int]:
     """Start a worker and a judge; their process ids."""
     caller, output = descriptors
@@ -82,13 +80,11 @@ def _fork(
         pid = os.fork()
         if pid == 0:
             try:
-                os.setsid()
-                control.close()
-                hold(limits, seconds)
+                prepare()
                 if part == "worker":
                     os.close(caller)
                     near.close()
-                    _be_worker(far, output, folder, given)
+                    _be_worker(far, output, folder, readable, given)
                 else:
                     os.close(output)
                     far.close()
@@ -106,11 +102,19 @@ def _fork(
     return pids
 
 
+def _prepare(control: socket.socket, limits: Limits, seconds: float) -> None:
+    os.setsid()
+    control.close()
+    hold(limits, seconds)
+
+
 def _leave() -> NoReturn:
     os._exit(0)
 
 
-def _be_worker(connection: socket.socket, output: int, folder: str, given: dict[str, Any]) -> None:
+def _be_worker(
+    connection: socket.socket, output: int, folder: Path, readable: list[Path], given: dict[str, Any]
+) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(output, 1)
@@ -118,10 +122,11 @@ def _be_worker(connection: socket.socket, output: int, folder: str, given: dict[
     os.close(nothing)
     os.close(output)
     os.chdir(folder)
-    os.environ.update(TMPDIR=folder, HOME=folder)
-    tempfile.tempdir = folder
+    os.environ.update(dict.fromkeys(("TMPDIR", "HOME", "MPLCONFIGDIR"), str(folder)))
+    tempfile.tempdir = str(folder)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = sys.stderr = open(1, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
+    landlock.confine(readable, folder)
     if not fence.raise_fence():
         no_more_processes()
     worker.run(connection, given)
