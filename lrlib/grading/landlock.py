@@ -30,15 +30,19 @@ def readable() -> list[Path]:
     return sorted(path for path in found if path.is_absolute() and path != Path("/"))
 
 
-def confine(readable: Iterable[Path], writable: Path) -> bool:
-    """Confine this process for good; False where the kernel cannot (before 5.13, not Linux, switched off)."""
+def version() -> int:
+    """The version of the interface that the kernel has; 0 where it has none (before 5.13, not Linux, switched off)."""
     if sys.platform != "linux":
+        return 0
+    return max(0, ctypes.CDLL(None).syscall(_CREATE, None, ctypes.c_size_t(0), 1))
+
+
+def confine(readable: Iterable[Path], writable: Path) -> bool:
+    """Confine this process for good; False where the kernel cannot."""
+    if (known := version()) < 1:
         return False
-    libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(_CREATE, None, ctypes.c_size_t(0), 1)
-    if version < 1:
-        return False
-    rights = _KNOWN.get(version, _ALL)
+    libc = ctypes.CDLL(None)
+    rights = _KNOWN.get(known, _ALL)
     rules = libc.syscall(_CREATE, struct.pack("Q", rights), ctypes.c_size_t(8), 0)
     if rules < 0:
         return False

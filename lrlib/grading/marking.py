@@ -62,11 +62,12 @@ def _mark_all(items: list["_Item"], limits: Limits) -> None:
         late = []
         for number, item in enumerate(waiting):
             share = left / (len(waiting) - number)
-            if min(share, limits.seconds) >= item.tried + min(1, limits.seconds / 2):  # else it would end where it did
+            enough = item.tried + min(1, limits.seconds / 2) if item.tried else 0  # with less it would end where it did
+            if min(share, limits.seconds) >= enough:
                 left = max(0.0, left - item.go_on(share))
                 if item.late:
                     late.append(item)
-        waiting = late
+        waiting = [item for item in late if item.tried < limits.seconds]
 
 
 def _mark(item: Item, test: Test, reason: str, **more: Any) -> Mark:
