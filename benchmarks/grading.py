@@ -31,7 +31,8 @@ HOSTILE = {
     "sleeps": "import time; time.sleep(10**6)",
     "kills its parent": "import os, signal; os.kill(os.getppid(), signal.SIGKILL)",
     "floods the output": "while True: print('x' * 10_000)",
-    "takes nearly the time it may": "import time; end = time.process_time() + 2.8\n    while time.process_time() < end: pass",
+    "takes nearly the time it may": "import time; end = time.process_time() + 2.8\n"
+    "    while time.process_time() < end: pass",
     "patches numpy": "import numpy as np; np.allclose = np.isclose = lambda *a, **k: True; return 0",
     "returns a function that loops": "def f(*_, **__):\n        while True: pass\n    return f",
     "patches torch and lrlib": "import lrlib.training as t, torch\n    torch.allclose = lambda *a, **k: True\n"
@@ -111,16 +112,11 @@ def main() -> None:
             alone = Course.at(home / "alone", options.source)
             grade(alone, home / "honest", options.workers, options.students - options.hostile, "the honest alone")
             among, by_themselves = marks(course), marks(alone)
-            differ = sorted(
-                key for key in among.keys() | by_themselves.keys() if among.get(key) != by_themselves.get(key)
-            )
-            for key in differ:
-                print(*key, among.get(key), "but alone", by_themselves.get(key))
-            students = {student for student, *_ in among}
-            print(
-                f"{len(among) - len(differ)} of {len(among)} cells of {len(students)} honest students have the same points"
-                " and reasons without the hostile ones"
-            )
+            cells = sorted(among.keys() | by_themselves.keys())
+            differ = [cell for cell in cells if among.get(cell) != by_themselves.get(cell)]
+            for cell in differ:
+                print(*cell, among.get(cell), "but alone", by_themselves.get(cell))
+            print(f"of {len(cells)} cells of honest students {len(differ)} differ from a run without the hostile ones")
             sys.exit(bool(differ))
 
 
