@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_assignment import LIMITS, PRELUDE, SCALE, SOLUTIONS, STEP, TESTS, code, lost, marks, others, save_source, text
 
+from benchmarks.grading_defences import DEFENCES, ROOT
 from lrlib.grading import Limits, grade, personal_seed
 
 
@@ -75,7 +76,7 @@ WRONG = {
     "loop in C": (F + "return sum(iter(int, 1))", "Stopped after 1 s"),
     "sleep": ("import time, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + F + "time.sleep(99)", "Stopped after 1 s"),
     "recursion": (F + "return scale(x)", "RecursionError"),
-    "memory": (F + "return np.ones(10**10 // 8)", "more memory"),
+    "memory": (F + "return len(np.empty(10**10 // 8))", "more memory"),
     "patched numpy": ("np.allclose = lambda *a, **k: True\n" + F + "np.allclose = lambda *a, **k: True\n    return 0", "three"),
     "patched builtins": (F + "import builtins\n    builtins.abs = lambda v: 0\n    builtins.len = None\n    return 0", "three|ended the program"),
     "liar": ("class Liar:\n    __eq__ = __le__ = __array__ = lambda *a, **k: True\n" + F + "return Liar()", "a Liar, which"),
@@ -113,6 +114,11 @@ def test_a_value_crosses_as_a_copy_and_its_kind_is_said(source: Path) -> None:
     found = lost(source, *others("answers"), "answers = {1, 2}")
     assert found == {"answers": "`answers` is a set, which cannot be graded."}
     assert lost(source, *others("answers"), "answers = {}", "answers['rate'] = 0.5") == {}
+
+
+def test_no_line_of_a_hidden_test_is_shown(tmp_path: Path) -> None:
+    source = save_source(tmp_path, tests={"scale": "assert scale(1.0) == 3.0"})
+    assert lost(source, SCALE.replace("3", "2"))["scale"] == "A hidden test did not hold."
 
 
 def test_what_is_printed_is_kept_and_cut(source: Path) -> None:
@@ -159,3 +165,9 @@ def test_threads_grade_at_once_and_each_keeps_its_own_marks(source: Path) -> Non
     with ThreadPoolExecutor(2) as pool:
         good, hostile = pool.map(lambda cell: marks(source, STEP, cell)["scale"].points, (SCALE, bad))
     assert (good, hostile) == (1, 0)
+
+
+def test_every_defence_that_is_measured_is_still_there() -> None:
+    for defence in DEFENCES:
+        assert defence.source(ROOT).read_text(encoding="utf-8").count(defence.before) == 1, defence.what
+        assert defence.before not in defence.after

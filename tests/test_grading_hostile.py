@@ -3,6 +3,7 @@
 # ruff: noqa: E501  (a row of the tables below is one case)
 
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -192,6 +193,25 @@ REACHES = {
     "the code that grades": "os.open({code!r}, os.O_WRONLY)",
     "the folder of other checks": "os.listdir('..')",
 }
+
+
+REFUSED = {
+    "another process": "if not os.fork(): os._exit(0)",
+    "another program": "os.execv('/bin/true', ['true'])",
+    "a signal": "os.kill(os.getppid(), 0)",
+    "a socket": "socket.socket()",
+    "its own limits": "resource.setrlimit(resource.RLIMIT_NPROC, (9, 9))",
+}
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() not in {"x86_64", "aarch64"}, reason="there is no fence"
+)
+@pytest.mark.parametrize("what", REFUSED)
+def test_the_kernel_refuses(source: Path, what: str) -> None:
+    scale = f"import os, resource, socket\ndef scale(x):\n    {REFUSED[what]}\n    return 3 * x"
+    reason = lost(source, scale)["scale"]
+    assert "PermissionError" in reason or "not allowed to raise maximum limit" in reason
 
 
 @LANDLOCK
