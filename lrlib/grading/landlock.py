@@ -27,7 +27,8 @@ def readable() -> list[Path]:
             found.update(Path(p) for p in getattr(module, "__path__", ()))
             if getattr(module, "__file__", None):
                 found.add(Path(module.__file__ or ""))
-    return sorted(path for path in found if path.is_absolute() and path != Path("/"))
+    found = {path for path in found if path.is_absolute() and path != Path("/")}
+    return sorted(path for path in found if found.isdisjoint(path.parents))
 
 
 def version() -> int:

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lrlib.grading import fence, judge, landlock, worker
+from lrlib.grading import fence, judge, landlock, pages, worker
 from lrlib.grading.channel import Frames, Gone
 from lrlib.grading.limits import Limits, hold, no_more_processes
 from lrlib.grading.wire import Codec
@@ -46,6 +46,7 @@ def main(number: int) -> None:
     fence.adopt_orphans()
     gc.collect()
     gc.freeze()
+    pages.gather()
     limits, base, readable = Limits(**order["limits"]), Path(order["folder"]), landlock.readable()
     running: list[int] = []
     folder = ""
