@@ -1,12 +1,16 @@
 """How long grading takes, and whether hostile submissions change anybody else's marks.
 
 ``python -m benchmarks.grading`` grades 50 made-up submissions; ``--students 500 --hostile 50`` has 50 hostile ones
-among 500, and grades the others once more by themselves. Seconds are wall clock, on ``--workers`` processes.
+among 500, grades the others once more by themselves, and compares every cell's points and reasons. Printed are seconds
+on the clock with ``--workers`` processes, and those that all processes together computed, which on a machine with
+other work to do are the ones to go by.
 """
 
 import argparse
 import csv
+import os
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -15,6 +19,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from lrlib.grading import fence
 from lrlib.grading.course import Course
 from lrlib.grading.course.intake import Source
 from lrlib.grading.course.layout import read_notebook
@@ -23,18 +28,25 @@ from lrlib.grading.course.run import grade_course
 
 HOSTILE = {
     "loops for ever": "while True: pass",
-    "catches everything": "while True:\n        try:\n            while True: pass\n        except BaseException: pass",
-    "ends its process": "import os; os._exit(0)",
+    "sleeps": "import time; time.sleep(10**6)",
     "kills its parent": "import os, signal; os.kill(os.getppid(), signal.SIGKILL)",
     "floods the output": "while True: print('x' * 10_000)",
+    "takes nearly the time it may": "import time; end = time.process_time() + 2.8\n"
+    "    while time.process_time() < end: pass",
+    "patches numpy": "import numpy as np; np.allclose = np.isclose = lambda *a, **k: True; return 0",
+    "returns a function that loops": "def f(*_, **__):\n        while True: pass\n    return f",
+    "patches torch and lrlib": "import lrlib.training as t, torch\n    torch.allclose = lambda *a, **k: True\n"
+    "    t.sweep = lambda *a, **k: None; return 0",
+    "catches everything": "while True:\n        try:\n            while True: pass\n        except BaseException: pass",
+    "ends its process": "import os; os._exit(0)",
     "takes all memory": "block = []\n    while True: block.append(bytearray(10**8))",
     "recurses": "import sys; sys.setrecursionlimit(10**9)\n    def f(): return f()\n    return f()",
-    "patches numpy": "import numpy as np; np.allclose = np.isclose = lambda *a, **k: True; return 0",
     "patches assert": "import builtins; builtins.AssertionError = ValueError; builtins.abs = lambda x: 0; return 0",
     "returns what equals everything": "return type('T', (), {'__eq__': lambda *a: True, '__float__': lambda s: 0.0})()",
     "writes to every descriptor": "import os, contextlib\n    for n in range(256):\n"
     "        with contextlib.suppress(OSError): os.write(n, b'true')",
-    "sleeps": "import time; time.sleep(10**6)",
+    "starts a program that outlives it": "import subprocess; subprocess.Popen(['sleep', '30'], start_new_session=True)",
+    "looks for the tests": "import pathlib; return [p.read_text() for p in pathlib.Path('/').glob('*/*.ipynb')]",
 }
 
 
@@ -61,9 +73,10 @@ def hostile(source: NotebookNode, released: NotebookNode, n: int) -> NotebookNod
     return notebook if kind else None
 
 
-def marks(course: Course) -> dict[str, list[str]]:
-    with (course.root / "marks.csv").open(newline="", encoding="utf-8") as file:
-        return {row[0]: row[2:] for row in csv.reader(file)}
+def marks(course: Course) -> dict[tuple[str, ...], list[str]]:
+    """Points and reason of every graded cell of the honest."""
+    with (course.root / "reasons.csv").open(newline="", encoding="utf-8") as file:
+        return {tuple(row[:3]): row[3:] for row in csv.reader(file) if row[0].startswith("good")}
 
 
 def main() -> None:
@@ -73,6 +86,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--source", default="chapters/assignments")
     options = parser.parse_args()
+    fence.adopt_orphans()  # so that what the graders' own processes computed is counted
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         course = Course.at(home / "course", options.source)
@@ -84,9 +98,10 @@ def main() -> None:
         released = [read_notebook(course.notebook("release", name)) for name in names]
         every = options.students // options.hostile if options.hostile else 0
         for n in range(options.students):
-            which = n % len(names)
             bad = every and n % every == 0 and n // every < options.hostile
-            made = (hostile if bad else honest)(sources[which], released[which], n // every if bad else n)
+            number = n // every if bad else n
+            which = number % len(names)
+            made = (hostile if bad else honest)(sources[which], released[which], number)
             for place in ("all",) if bad else ("all", "honest"):
                 path = home / place / f"{'bad' if bad else 'good'}{n:04}" / f"{names[which]}.ipynb"
                 path.parent.mkdir(parents=True)
@@ -96,17 +111,35 @@ def main() -> None:
         if options.hostile:
             alone = Course.at(home / "alone", options.source)
             grade(alone, home / "honest", options.workers, options.students - options.hostile, "the honest alone")
-            among = {student: row for student, row in marks(course).items() if student.startswith("good")}
-            differ = [s for s, row in marks(alone).items() if s.startswith("good") and row != among[s]]
-            print(f"{len(among) - len(differ)} of {len(among)} honest marks are the same without the hostile ones")
+            among, by_themselves = marks(course), marks(alone)
+            cells = sorted(among.keys() | by_themselves.keys())
+            differ = [cell for cell in cells if among.get(cell) != by_themselves.get(cell)]
+            for cell in differ:
+                print(*cell, among.get(cell), "but alone", by_themselves.get(cell))
+            print(f"of {len(cells)} cells of honest students {len(differ)} differ from a run without the hostile ones")
             sys.exit(bool(differ))
 
 
 def grade(course: Course, submissions: Path, workers: int, number: int, what: str = "graded") -> None:
-    started = time.perf_counter()
+    started, computed = time.perf_counter(), _computed()
     notes = grade_course(course, submissions, workers=workers)
-    seconds = time.perf_counter() - started
-    print(f"{what}: {seconds:.1f} s, {seconds / number:.2f} s a submission; {len(notes)} lines need a look", flush=True)
+    seconds, computed = time.perf_counter() - started, _computed() - computed
+    print(
+        f"{what}: {seconds:.1f} s, {seconds / number:.2f} s a submission; {computed:.1f} s computed,"
+        f" {computed / number:.2f} s a submission; {len(notes)} lines need a look",
+        flush=True,
+    )
+
+
+def _computed() -> float:
+    """Seconds that this process and all that it started have computed so far."""
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            break
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
 
 
 if __name__ == "__main__":

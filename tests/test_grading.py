@@ -2,69 +2,19 @@
 
 # ruff: noqa: E501  (a row of the tables below is one case)
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tiny_assignment import LIMITS, PRELUDE, SCALE, SOLUTIONS, STEP, TESTS, code, lost, marks, others, save_source, text
 
-from lrlib.grading import Limits, Mark, grade, personal_seed
-
-LIMITS = Limits(seconds=1, memory_mb=500)
-PRELUDE = "import numpy as np\nimport torch\n\ndef given(x):\n    return 2 * x"
-STEP = "def step(x, rate, gradient):\n    return x - rate * gradient(x)"
-DECAY = "def decay(total):\n    def schedule(k):\n        return 1 - k / total\n    return schedule"
-SCALE = "def scale(x):\n    return 3 * x"
-ANSWERS = "answers = {'rate': 0.5}"
-FIGURE = "def figure():\n    import matplotlib.pyplot as plt\n    return plt.figure(figsize=(2, 2))"
-SOLUTIONS = {"scale": SCALE, "step": STEP, "decay": DECAY, "answers": ANSWERS, "figure": FIGURE}
-TESTS = {
-    "scale": "assert np.allclose(np.asarray(scale(np.ones(3))), 3, rtol=1e-4), 'three times as much'",
-    "step": "assert abs(float(step(1.0, 0.25, lambda x: 2 * x)) - 0.5) < 1e-4, 'a step downhill'",
-    "decay": "s = decay(4)\nassert [float(s(k)) for k in (0, 2, 4)] == [1, 0.5, 0], 'from 1 to 0'",
-    "answers": "assert 0.4 < answers['rate'] < 0.6, 'the rate of the picture'",
-}
-
-
-def code(source: Any, name: str = "", **meta: Any) -> dict[str, Any]:
-    about = {"nbgrader": {"grade_id": name, "locked": False, "grade": False, "solution": False, **meta}} if name else {}
-    return {"cell_type": "code", "metadata": about, "source": source, "outputs": [], "execution_count": None}
-
-
-def text(source: str) -> dict[str, Any]:
-    return {"cell_type": "markdown", "metadata": {}, "source": source}
-
-
-def notebook(*cells: dict[str, Any] | str) -> dict[str, Any]:
-    made = [code(cell) if isinstance(cell, str) else cell for cell in cells]
-    return {"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+from benchmarks.grading_defences import DEFENCES, ROOT
+from lrlib.grading import Limits, grade, personal_seed
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    cells = [code(PRELUDE, "prelude", locked=True)]
-    for name, solution in SOLUTIONS.items():
-        cells.append(code(solution, name, solution=True, grade=name == "figure", points=2))
-        if name in TESTS:
-            hidden = f"### BEGIN HIDDEN TESTS\n{TESTS[name]}\n### END HIDDEN TESTS"
-            cells.append(code(hidden, f"{name}-test", locked=True, grade=True, points=1))
-    path = tmp_path_factory.mktemp("source") / "tiny.ipynb"
-    path.write_text(json.dumps(notebook(*cells)), encoding="utf-8")
-    return path
-
-
-def marks(source: Path, *cells: dict[str, Any] | str) -> dict[str, Mark]:
-    return {mark.item: mark for mark in grade(notebook(*cells), source, student="ada", limits=LIMITS)}
-
-
-def lost(source: Path, *cells: dict[str, Any] | str) -> dict[str, str]:
-    """The reasons of the items without their points."""
-    return {name: mark.reason for name, mark in marks(source, *cells).items() if mark.reason}
-
-
-def others(*without: str) -> list[str]:
-    return [solution for name, solution in SOLUTIONS.items() if name not in without]
+    return save_source(tmp_path_factory.mktemp("source"))
 
 
 def test_the_model_solution_is_worth_all_points(source: Path) -> None:
@@ -88,6 +38,8 @@ RIGHT = {
     "wrapped": "def scale(x):\n    return 3 * x\nscale = np.vectorize(scale)",
     "table filled": "table = []\nfor i in range(4):\n    table.append(i)\ndef scale(x):\n    return table[3] * x",
     "global state": "calls = 0\ndef scale(x):\n    global calls\n    calls += 1\n    return 3 * calls * x",
+    "import again": "import math\nTHREE = math.sqrt(9)\ndef scale(x):\n    return THREE * x\nimport math",
+    "constant again": "N = 3\ndef made():\n    return N\nTHREE = made()\nN = 5\ndef scale(x):\n    return THREE * x",
     "own given": "np = None\nprint = None\ndef scale(x):\n    print('x')\n    return 3 * np.asarray(x)",
     "loop variable": "def scale(x):\n    return 3 * x\nfor scale in range(3): pass\nscale = 3",
     "capture": "%%capture out\n%matplotlib inline\n!ls\ndef scale(x):\n    return 3 * x",
@@ -122,9 +74,9 @@ WRONG = {
     "wrong": (F + "return 2 * x", "three times as much"),
     "loop": (F + "while True:\n        try:\n            while True: pass\n        except BaseException: pass", "Stopped after 1 s"),
     "loop in C": (F + "return sum(iter(int, 1))", "Stopped after 1 s"),
-    "sleep": ("import time, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + F + "time.sleep(99)", "Stopped after 3 s"),
+    "sleep": ("import time, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + F + "time.sleep(99)", "Stopped after 1 s"),
     "recursion": (F + "return scale(x)", "RecursionError"),
-    "memory": (F + "return np.ones(10**10 // 8)", "more memory"),
+    "memory": (F + "return len(np.empty(10**10 // 8))", "more memory"),
     "patched numpy": ("np.allclose = lambda *a, **k: True\n" + F + "np.allclose = lambda *a, **k: True\n    return 0", "three"),
     "patched builtins": (F + "import builtins\n    builtins.abs = lambda v: 0\n    builtins.len = None\n    return 0", "three|ended the program"),
     "liar": ("class Liar:\n    __eq__ = __le__ = __array__ = lambda *a, **k: True\n" + F + "return Liar()", "a Liar, which"),
@@ -133,7 +85,7 @@ WRONG = {
     "exit": (F + "import sys; sys.exit()", "SystemExit"),
     "kill parent": (F + "import os; os.kill(os.getppid(), 9)", "PermissionError|ended the grader"),
     "killpg": (F + "import os; os.killpg(0, 9)", "PermissionError|was killed"),
-    "fork": (F + "import os\n    for _ in range(9): os.fork()\n    return 0", "PermissionError|BlockingIOError|three"),
+    "fork": (F + "import os\n    if not os.fork(): os._exit(0)\n    return 0", "PermissionError|BlockingIOError|three"),
     "shell": (F + "import subprocess\n    subprocess.run(['sleep', '99'])", "PermissionError|BlockingIOError|Stopped"),
     "pipe": (F + "import os\n    for n in range(3, 40):\n        try: os.write(n, b'\\xff' * 99)\n        except OSError: pass", "own channel"),
     "segfault": (F + "import ctypes; ctypes.string_at(0)", "crashed the program"),
@@ -162,6 +114,11 @@ def test_a_value_crosses_as_a_copy_and_its_kind_is_said(source: Path) -> None:
     found = lost(source, *others("answers"), "answers = {1, 2}")
     assert found == {"answers": "`answers` is a set, which cannot be graded."}
     assert lost(source, *others("answers"), "answers = {}", "answers['rate'] = 0.5") == {}
+
+
+def test_no_line_of_a_hidden_test_is_shown(tmp_path: Path) -> None:
+    source = save_source(tmp_path, tests={"scale": "assert scale(1.0) == 3.0"})
+    assert lost(source, SCALE.replace("3", "2"))["scale"] == "A hidden test did not hold."
 
 
 def test_what_is_printed_is_kept_and_cut(source: Path) -> None:
@@ -208,3 +165,9 @@ def test_threads_grade_at_once_and_each_keeps_its_own_marks(source: Path) -> Non
     with ThreadPoolExecutor(2) as pool:
         good, hostile = pool.map(lambda cell: marks(source, STEP, cell)["scale"].points, (SCALE, bad))
     assert (good, hostile) == (1, 0)
+
+
+def test_every_defence_that_is_measured_is_still_there() -> None:
+    for defence in DEFENCES:
+        assert defence.source(ROOT).read_text(encoding="utf-8").count(defence.before) == 1, defence.what
+        assert defence.before not in defence.after

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lrlib.grading.channel import Frames, Gone
+from lrlib.grading.clock import Clock
 from lrlib.grading.limits import Limits
+from lrlib.grading.server import START
 from lrlib.grading.wire import Codec
 
 ENDED_BY_US = 1000  # as the exit status of a process that had not ended by itself
@@ -32,6 +33,7 @@ class Outcome:
     output: str = ""
     picture: bytes | None = None
     stopped: bool = False
+    seconds: float = 0  # that it took
 
 
 class Server:
@@ -75,29 +77,30 @@ class Server:
 
     __del__ = close
 
-    def check(self, task: dict[str, Any]) -> Outcome:
-        """Carry out one task of the judge. Raises Gone if the server itself has ended."""
+    def check(self, task: dict[str, Any], seconds: float) -> Outcome:
+        """Carry out one task of the judge in ``seconds``. Raises Gone if the server itself has ended."""
+        clock = Clock()
         mine, judge = socket.socketpair()
         output, printed = os.pipe()
         try:
-            socket.send_fds(self._control, [b"f"], [judge.fileno(), printed])
+            socket.send_fds(self._control, [START.pack(b"f", seconds)], [judge.fileno(), printed])
         except OSError:
             raise Gone("ended") from None
         finally:
             judge.close()
             os.close(printed)
-        pids: list[int] = []
         kept = _Kept(output, 4 * self.limits.output_characters)
         try:
-            pids = self._reply()
+            clock.pids = self._reply()
             Frames(mine).send(self._codec.encode(task))
-            verdict = self._wait(mine, kept)
+            verdict = self._wait(mine, kept, clock, seconds)
+            took = clock.seconds()
             self._control.settimeout(20)
             self._control.sendall(b"g" if isinstance(verdict, str) or verdict["gone"] else b"e")
             statuses = self._reply()
             self._control.settimeout(None)
         except (Gone, OSError):
-            for pid in pids:
+            for pid in clock.pids:
                 _kill(pid)
             self._process.kill()
             raise Gone("ended") from None
@@ -108,16 +111,15 @@ class Server:
         text = kept.text()
         if len(text) > self.limits.output_characters:
             text = text[: self.limits.output_characters] + "…"
-        return self._outcome(verdict, statuses, text)
+        return replace(_outcome(verdict, statuses, text, seconds), seconds=took)
 
-    def _wait(self, mine: socket.socket, kept: "_Kept") -> dict[str, Any] | str:
+    def _wait(self, mine: socket.socket, kept: "_Kept", clock: Clock, seconds: float) -> dict[str, Any] | str:
         """The judge's verdict, or why there is none."""
-        deadline = time.monotonic() + 3 * self.limits.seconds
         watched = select.poll()
         watched.register(mine, select.POLLIN)
         watched.register(kept.descriptor, select.POLLIN)
-        while (left := deadline - time.monotonic()) > 0:
-            ready = {number for number, _ in watched.poll(left * 1000)}
+        while (left := seconds - clock.seconds()) > 0:
+            ready = {number for number, _ in watched.poll(max(20, left * 1000))}
             if kept.descriptor in ready and not kept.read():
                 watched.unregister(kept.descriptor)
             if mine.fileno() in ready:
@@ -128,19 +130,17 @@ class Server:
                     return "judge"
         return "time"
 
-    def _outcome(self, verdict: dict[str, Any] | str, statuses: list[int], text: str) -> Outcome:
-        seconds = self.limits.seconds
-        if verdict == "time":
-            return Outcome(f"Stopped after {3 * seconds:g} s.", look=True, output=text, stopped=True)
-        ended = isinstance(verdict, str) or verdict["gone"]
-        if ended and -signal.SIGXCPU in statuses:
-            return Outcome(f"Stopped after {seconds:g} s of computing.", look=True, output=text, stopped=True)
-        if isinstance(verdict, str):
-            return Outcome("The test ended without a verdict.", look=True, output=text)
-        if why := verdict["gone"]:
-            return Outcome(_gone(why, statuses[0]), look=True, output=text)
-        picture = bytes.fromhex(verdict["picture"]) if verdict["picture"] else None
-        return Outcome(verdict["reason"], verdict["look"], text, picture)
+
+def _outcome(verdict: dict[str, Any] | str, statuses: list[int], text: str, seconds: float) -> Outcome:
+    ended = isinstance(verdict, str) or verdict["gone"]
+    if verdict == "time" or (ended and -signal.SIGXCPU in statuses):
+        return Outcome(f"Stopped after {seconds:.3g} s.", look=True, output=text, stopped=True)
+    if isinstance(verdict, str):
+        return Outcome("The test ended without a verdict.", look=True, output=text)
+    if why := verdict["gone"]:
+        return Outcome(_gone(why, statuses[0]), look=True, output=text)
+    picture = bytes.fromhex(verdict["picture"]) if verdict["picture"] else None
+    return Outcome(verdict["reason"], verdict["look"], text, picture)
 
 
 class _Kept:
@@ -197,12 +197,13 @@ def server(prelude: list[str], limits: Limits) -> Server:
     return servers[key]
 
 
-def check(prelude: list[str], limits: Limits, task: dict[str, Any]) -> Outcome:
-    """One check; a server that ends in it is replaced, and the check tried once more."""
+def check(prelude: list[str], limits: Limits, task: dict[str, Any], seconds: float) -> Outcome:
+    """One check in ``seconds``; a server that ends in it is replaced, and the check tried once more."""
+    clock = Clock()
     for _ in range(2):
         try:
-            return server(prelude, limits).check(task)
+            return server(prelude, limits).check(task, seconds)
         except Gone:
             servers = _own.servers
             servers.pop((os.getpid(), tuple(prelude), limits)).close()
-    return Outcome("Your code ended the grader's own process.", look=True)
+    return Outcome("Your code ended the grader's own process.", look=True, seconds=clock.seconds())

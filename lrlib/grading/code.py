@@ -197,39 +197,44 @@ class Code:
             functions: Those of ``names`` that are to be functions: a constant or a loop's variable of that name, as
                 ``step`` in ``for step in range(9)``, does not hide a function.
         """
-        wanted, done, chosen = list(names), set(given), set()
+        end = len(self.statements)
+        wanted, done, chosen = [(name, end) for name in names], set(), set()
         stars = [s for s in self.statements if "*" in s.binds]
-        wanted += [name for s in stars for name in s.uses]
+        wanted += [(name, end) for s in stars for name in s.uses]
         chosen.update(stars)
         while wanted:
-            name = wanted.pop()
-            if name in done:
+            name, before = wanted.pop()
+            if name in given or (name, before) in done:
                 continue
-            done.add(name)
-            for statement in self._of(name, function=name in functions, builtin=name in BUILTINS):
-                if statement not in chosen:
-                    chosen.add(statement)
-                    wanted += statement.uses
+            done.add((name, before))
+            for number in self._of(name, before, function=name in functions, builtin=name in BUILTINS):
+                statement = self.statements[number]
+                chosen.add(statement)
+                at_once = statement.reads_at_once
+                wanted += [(used, number if used in at_once else before) for used in statement.uses]
         pieces: dict[int, list[int]] = {}
         for s in self.statements:
             if s in chosen:
                 pieces.setdefault(s.cell, []).append(s.number)
         return [Piece(cell, self.sources[cell], tuple(numbers)) for cell, numbers in pieces.items()]
 
-    def _of(self, name: str, *, function: bool, builtin: bool) -> list[Statement]:
-        binders = [(n, s) for n, s in enumerate(self.statements) if name in s.binds]
-        definers = [(n, s) for n, s in binders if s.defines(name)]
+    def _of(self, name: str, before: int, *, function: bool, builtin: bool) -> list[int]:
+        """The numbers of the statements that make ``name`` what it is before a statement is run."""
+        every = [n for n, s in enumerate(self.statements) if name in s.binds]
+        binders = [n for n in every if n < before] or every
+        definers = [n for n in binders if self.statements[n].defines(name)]
         if definers or builtin:
-            function = function or any(isinstance(s.node, ast.FunctionDef) for _, s in definers)
+            function = function or any(isinstance(self.statements[n].node, ast.FunctionDef) for n in definers)
             binders = definers if function or builtin else binders
-        found: list[Statement] = []
-        first = len(self.statements)
-        for n, s in reversed(binders):
-            found.append(s)
+        found: list[int] = []
+        first = last = len(self.statements)
+        for n in reversed(binders):
+            found.append(n)
             first = n
-            if s.surely_binds and name not in s.reads_at_once:
+            if self.statements[n].surely_binds and name not in self.statements[n].reads_at_once:
                 break
-        imported = all(isinstance(s.node, ast.Import | ast.ImportFrom) for s in found)
+        imported = all(isinstance(self.statements[n].node, ast.Import | ast.ImportFrom) for n in found)
         if not imported:
-            found += [s for s in self.statements[first:] if name in s.changes]
+            last = before if found and found[0] < before else last
+            found += [n for n in range(first, last) if name in self.statements[n].changes]
         return found

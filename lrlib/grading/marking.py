@@ -26,7 +26,7 @@ def grade(submission: Path | Notebook, source: Path, *, student: str, limits: Li
             everywhere, with the reason.
         source: The instructor's notebook, with solutions and hidden tests.
         student: The student's id.
-        limits: Of each check.
+        limits: Of each check, and of all of them together.
 
     Returns:
         One mark for each autograded cell and each figure, in the order of ``source``.
@@ -46,7 +46,28 @@ def grade(submission: Path | Notebook, source: Path, *, student: str, limits: Li
         cells = read(submission)
     except Unreadable as error:
         return [_mark(item, test, str(error), look=True) for item in assignment.items for test in item.tests]
-    return [mark for item in assignment.items for mark in _Item(assignment, item, cells, student, limits).marks()]
+    code = Code([text(cell) if cell.get("cell_type") == "code" else None for cell in cells])
+    items = [_Item(assignment, item, cells, code, student, limits) for item in assignment.items]
+    _mark_all(items, limits)
+    return [mark for item in items for mark in item.marks()]
+
+
+def _mark_all(items: list["_Item"], limits: Limits) -> None:
+    """Try every item in its share of the submission's time, and those that ran out of it again in what is left.
+
+    A share is what is left over the number of items that still wait, so what one does not need, the later ones have.
+    """
+    left, waiting = limits.submission_seconds, items
+    while waiting:
+        late = []
+        for number, item in enumerate(waiting):
+            share = left / (len(waiting) - number)
+            enough = item.tried + min(1, limits.seconds / 2) if item.tried else 0  # with less it would end where it did
+            if min(share, limits.seconds) >= enough:
+                left = max(0.0, left - item.go_on(share))
+                if item.late:
+                    late.append(item)
+        waiting = [item for item in late if item.tried < limits.seconds]
 
 
 def _mark(item: Item, test: Test, reason: str, **more: Any) -> Mark:
@@ -56,48 +77,69 @@ def _mark(item: Item, test: Test, reason: str, **more: Any) -> Mark:
 
 class _Item:
     def __init__(
-        self, assignment: Assignment, item: Item, cells: list[Mapping[str, Any]], student: str, limits: Limits
+        self,
+        assignment: Assignment,
+        item: Item,
+        cells: list[Mapping[str, Any]],
+        code: Code,
+        student: str,
+        limits: Limits,
     ) -> None:
         self.assignment, self.item, self.student, self.limits = assignment, item, student, limits
-        self.cells = cells
-        self.code = Code([text(cell) if cell.get("cell_type") == "code" else None for cell in cells])
+        self.cells, self.code = cells, code
+        self.done: list[Mark] = []
+        self.late: Mark | None = None  # of a check that ran out of time, unless it is tried again with more
+        self.tried = 0.0  # with how many seconds it was
 
     def marks(self) -> list[Mark]:
-        marks, stopped = [], ""
-        for test in self.item.tests:
-            if stopped:
-                marks.append(
-                    _mark(self.item, test, f"Not tried, since the check before ended so: {stopped}", look=True)
-                )
-                continue
-            mark, was_stopped = self._check(test)
-            stopped = mark.reason if was_stopped else ""
-            marks.append(mark)
+        """What the item earned; what comes after a check that ran out of time is not tried."""
+        marks = [*self.done, self.late] if self.late else list(self.done)
+        for test in self.item.tests[len(marks) :]:
+            reason = f"Not tried, since the check before ended so: {marks[-1].reason}"
+            marks.append(_mark(self.item, test, reason, look=True))
         return marks
 
-    def _check(self, test: Test) -> tuple[Mark, bool]:
+    def go_on(self, seconds: float) -> float:
+        """Carry out the checks that are still to be done, in ``seconds`` in all; how long they took."""
+        left, self.late = seconds, None
+        for test in self.item.tests[len(self.done) :]:
+            mark, took, stopped = self._check(test, left)
+            left -= took
+            if stopped:
+                self.late, self.tried = mark, stopped
+                break
+            self.done.append(mark)
+        return seconds - left
+
+    def _check(self, test: Test, seconds: float) -> tuple[Mark, float, float]:
+        """A check in ``seconds``: its mark, how long it took, and, if it ran out of time, how much it was given."""
         from lrlib.grading.checking import check
 
         names = self._names(test)
         missing = [name for name in names if not self.code.defines(name)]
         if missing:
-            return _mark(self.item, test, self._missing(missing[0])), False
+            return _mark(self.item, test, self._missing(missing[0])), 0, 0
         others = {
             n for n, owner in self.assignment.owners.items() if owner != self.item.name and n not in self.item.binds
         }
-        first = None
+        marks, took = [], 0.0
         for model in (others, set()):  # with the model's other functions, and if that fails, with the student's own
             task = self._task(test, names, model)
-            outcome = check(self.assignment.prelude, self.limits, task)
+            given = min(self.limits.seconds, max(seconds - took, 0.1))
+            outcome = check(self.assignment.prelude, self.limits, task, given)
+            took += outcome.seconds
+            reason = outcome.reason
+            if outcome.stopped and given < self.limits.seconds:
+                reason = f"{reason[:-1]}, its share of the {self.limits.submission_seconds:g} s that a submission has."
             more = {"output": outcome.output, "picture": outcome.picture, "look": outcome.look}
-            mark = _mark(self.item, test, outcome.reason, **more)
-            first = first or (mark, outcome.stopped)
-            if not mark.reason:
-                return mark, False
-            if outcome.stopped or not task["model_names"]:
+            marks.append(_mark(self.item, test, reason, **more))
+            if not reason:
+                return marks[-1], took, 0
+            if outcome.stopped and model is others:
+                return marks[-1], took, given
+            if not task["model_names"]:
                 break
-        assert first is not None
-        return first
+        return marks[0], took, 0
 
     def _names(self, test: Test) -> list[str]:
         if self.item.manual:

@@ -9,16 +9,21 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lrlib.grading import fence, judge, worker
+from lrlib.grading import fence, judge, landlock, pages, worker
 from lrlib.grading.channel import Frames, Gone
 from lrlib.grading.limits import Limits, hold, no_more_processes
 from lrlib.grading.wire import Codec
+
+START = struct.Struct("!cd")  # the order to start a check: b"f" and for how many seconds of computing
 
 
 def main(number: int) -> None:
@@ -41,17 +46,19 @@ def main(number: int) -> None:
     fence.adopt_orphans()
     gc.collect()
     gc.freeze()
-    limits, base = Limits(**order["limits"]), Path(order["folder"])
+    pages.gather()
+    limits, base, readable = Limits(**order["limits"]), Path(order["folder"]), landlock.readable()
     running: list[int] = []
     folder = ""
     while True:
         try:
-            command, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+            command, descriptors, _, _ = socket.recv_fds(control, START.size, 2)
         except OSError:
             command = b""
-        if command == b"f":
+        if len(command) == START.size:
             folder = tempfile.mkdtemp(dir=base)
-            running = _fork(control, descriptors, folder, limits, given)
+            prepare = partial(_prepare, control, limits, START.unpack(command)[1])
+            running = _fork(descriptors, Path(folder), readable, prepare, given)
             frames.send(codec.encode(running))
         else:
             statuses = _end(running, wait=command == b"g")
@@ -64,7 +71,7 @@ def main(number: int) -> None:
 
 
 def _fork(
-    control: socket.socket, descriptors: list[int], folder: str, limits: Limits, given: dict[str, Any]
+    descriptors: list[int], folder: Path, readable: list[Path], prepare: Callable[[], None], given: dict[str, Any]
 ) -> list[int]:
     """Start a worker and a judge; their process ids."""
     caller, output = descriptors
@@ -74,16 +81,15 @@ def _fork(
         pid = os.fork()
         if pid == 0:
             try:
-                os.setsid()
-                control.close()
+                prepare()
                 if part == "worker":
                     os.close(caller)
                     near.close()
-                    _be_worker(far, output, folder, limits, given)
+                    _be_worker(far, output, folder, readable, given)
                 else:
                     os.close(output)
                     far.close()
-                    _be_judge(socket.socket(fileno=caller), near, limits, given)
+                    _be_judge(socket.socket(fileno=caller), near, given)
             except BaseException as error:
                 if not isinstance(error, Gone):
                     os.write(2, f"{type(error).__name__}: {error}\n".encode())
@@ -97,11 +103,19 @@ def _fork(
     return pids
 
 
+def _prepare(control: socket.socket, limits: Limits, seconds: float) -> None:
+    os.setsid()
+    control.close()
+    hold(limits, seconds)
+
+
 def _leave() -> NoReturn:
     os._exit(0)
 
 
-def _be_worker(connection: socket.socket, output: int, folder: str, limits: Limits, given: dict[str, Any]) -> None:
+def _be_worker(
+    connection: socket.socket, output: int, folder: Path, readable: list[Path], given: dict[str, Any]
+) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(output, 1)
@@ -109,21 +123,20 @@ def _be_worker(connection: socket.socket, output: int, folder: str, limits: Limi
     os.close(nothing)
     os.close(output)
     os.chdir(folder)
-    os.environ.update(TMPDIR=folder, HOME=folder)
-    tempfile.tempdir = folder
+    os.environ.update(dict.fromkeys(("TMPDIR", "HOME", "MPLCONFIGDIR"), str(folder)))
+    tempfile.tempdir = str(folder)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = sys.stderr = open(1, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
-    hold(limits)
+    landlock.confine(readable, folder)
     if not fence.raise_fence():
         no_more_processes()
     worker.run(connection, given)
 
 
-def _be_judge(caller: socket.socket, connection: socket.socket, limits: Limits, given: dict[str, Any]) -> None:
+def _be_judge(caller: socket.socket, connection: socket.socket, given: dict[str, Any]) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nothing, number)
-    hold(limits)
     fence.keep_memory_private()  # it holds the hidden tests
     judge.run(caller, connection, given)
 
