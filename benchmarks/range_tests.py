@@ -4,11 +4,17 @@ Truth is a full sweep: 26 rates from 1e-4 to 10, 500 updates at batch 32, five s
 of the least validation loss (geometric mean over seeds), between grid points by a parabola. Each rule reads one range
 test of 100 updates from 1e-7 to 10, for five seeds; ``suggest_rate`` reads 26 rates × 5 seeds × 100 updates, five times
 with other seeds. The factors of its interval come from the 14 trainings ``TUNED`` and are scored on the 12 ``SCORED``.
+What was found of each training goes to ``range_scores.json`` at once, and a run that was stopped goes on there; without
+that file all is found anew, which takes hours.
 """
 
+import json
 import math
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +27,7 @@ from lrlib.range_tests import RULES, range_test, range_tests, suggest_rate
 from lrlib.range_tests.stacked import LOWER, MIDDLE, UPPER, lowest
 from lrlib.training import sweep, typical_loss
 
+RECORD = Path(__file__).with_name("range_scores.json")
 RATES = np.geomspace(1e-4, 10, 26)
 FULL, BATCH, REPEATS, ROUNDS = 500, 32, 5, 7
 
@@ -51,15 +58,38 @@ def truth(case: Case) -> Truth:
     return Truth(best, losses)
 
 
+def found(case: Case) -> dict[str, Any]:
+    """What a full sweep, ``suggest_rate`` and, of the cases that are scored, every rule say of a training."""
+    _, make, rule = case
+    task, true = make(), truth(case)
+    settings: dict[str, Any] = {"rule": rule, "steps": 100, "batch_size": BATCH}
+    ours = [suggest_rate(task, seeds=range(5 * k, 5 * k + 5), **settings) for k in range(REPEATS)]
+    entry: dict[str, Any] = {"best": true.best, "losses": [x if math.isfinite(x) else None for x in true.losses]}
+    entry["intervals"] = [(one.low, one.rate, one.high) for one in ours]
+    if case in SCORED:
+        tests = range_tests(task, seeds=range(REPEATS), **settings)
+        entry["rules"] = {name: [test.suggestions[name].rate for test in tests] for name in RULES}
+    return entry
+
+
+def recorded(cases: list[Case]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each training's entry, from ``RECORD`` if it is there, else found now and written to it."""
+    record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    for case in cases:
+        if case[0] not in record:
+            record[case[0]] = found(case)
+            new = RECORD.with_suffix(".new")
+            new.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            new.replace(RECORD)
+        yield case[0], record[case[0]]
+
+
 def tune() -> None:
     """The factors of the interval: what more than 5 % of one more set of runs would lie beyond, on either side."""
     shifts = []
-    for case in TUNED:
-        best = truth(case).best
-        for repeat in range(REPEATS):
-            found = suggest_rate(case[1](), rule=case[2], steps=100, batch_size=BATCH, seeds=_seeds(repeat))
-            if found.rate is not None:
-                shifts.append(math.log10(best / found.rate) + MIDDLE)
+    for _, entry in recorded(TUNED):
+        rates = [rate for _, rate, _ in entry["intervals"] if rate is not None]
+        shifts += [math.log10(entry["best"] / rate) + MIDDLE for rate in rates]
     shifts.sort()
     k = math.ceil((len(shifts) + 1) * 0.95)
     ends = shifts[-k], statistics.median(shifts), shifts[k - 1]
@@ -68,28 +98,22 @@ def tune() -> None:
     print(f"in use {LOWER}, {MIDDLE}, {UPPER}\n")
 
 
-def _seeds(repeat: int) -> range:
-    return range(5 * repeat, 5 * repeat + 5)
-
-
 def scores() -> None:
     suggested: dict[str, list[tuple[Truth, float | None]]] = {name: [] for name in (*RULES, "suggest_rate")}
     covered, widths = [], []
-    for case in SCORED:
-        name, make, rule = case
-        task, true = make(), truth(case)
-        for test in range_tests(task, rule=rule, steps=100, batch_size=BATCH, seeds=range(REPEATS)):
-            for rule_name, suggestion in test.suggestions.items():
-                suggested[rule_name].append((true, suggestion.rate))
+    for name, entry in recorded(SCORED):
+        true = Truth(entry["best"], np.array([math.inf if x is None else x for x in entry["losses"]]))
+        for rule, rates in entry["rules"].items():
+            suggested[rule] += [(true, rate) for rate in rates]
         inside = []
-        for repeat in range(REPEATS):
-            found = suggest_rate(task, rule=rule, steps=100, batch_size=BATCH, seeds=_seeds(repeat))
-            suggested["suggest_rate"].append((true, found.rate))
-            inside.append(found.low is not None and found.low <= true.best <= (found.high or 0.0))
-            if found.low is not None and found.high is not None:
-                widths.append(found.high / found.low)
+        for low, rate, high in entry["intervals"]:
+            suggested["suggest_rate"].append((true, rate))
+            inside.append(low is not None and low <= true.best <= (high or 0.0))
+            if low is not None and high is not None:
+                widths.append(high / low)
         covered += inside
-        print(f"{name:42} best {true.best:.2g}, suggested {found.rate or math.nan:.2g}, covered {sum(inside)} of 5")
+        rates = ", ".join("none" if rate is None else f"{rate:.2g}" for _, rate, _ in entry["intervals"])
+        print(f"{name:42} best {true.best:.2g}, suggested {rates}; covered {sum(inside)} of {REPEATS}")
     print(f"\n{'rule':16} {'none':>5} {'within 3':>9} {'rate / best':>12} {'loss / best':>12} {'above 1.5':>10}")
     for name, pairs in suggested.items():
         given = [(true, rate) for true, rate in pairs if rate is not None]
