@@ -40,7 +40,7 @@ def answered(released: NotebookNode, answers: dict[str, str]) -> NotebookNode:
 def mixed(assignment: Assignment, released: NotebookNode, layer: int) -> Submission:
     """Every other item answered wrongly, the ones between rightly in another way than the model solution's.
 
-    Layers 0 and 1 take the wrong answer to each item that keeps the most points, layers 2 and 3 the next.
+    Layers 0 and 1 take the wrong answer to each item that keeps the most points, layer 2 the next of those of layer 0.
     """
     wrong, right, _ = answers_to(assignment)
     wrong = sorted(wrong, key=lambda answer: -answer.points)
@@ -195,7 +195,7 @@ def class_of(assignment: Assignment, released: NotebookNode, source: NotebookNod
         "older-release": of_an_older_release(assignment, released),
         "faulty": faulty(assignment, released),
     }
-    for layer in range(4):
+    for layer in range(3):
         found[f"mixed-{layer}"] = mixed(assignment, released, layer)
     for breakage in HARMLESS[turn::4]:
         notebook = answered(released, {name: item.solution for name, item in cheap.items()})

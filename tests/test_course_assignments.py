@@ -3,13 +3,14 @@
 import csv
 import json
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
 from submissions import HARMLESS, class_of
 
 from benchmarks.mutants.assignment import FOLDER, assignment_names, read_assignment
+from benchmarks.mutants.score import answers_to
 from lrlib.grading.course import Course
 from lrlib.grading.course.layout import read_notebook
 from lrlib.grading.course.release import leaks, release
@@ -52,6 +53,10 @@ def test_each_of_a_class_gets_exactly_the_points_that_are_due(name: str, tmp_pat
     assert {page.parts[-3] for page in course.root.glob("feedback/*/*/*.html")} == handed_in.keys()
 
 
-def test_every_breakage_has_its_turn() -> None:
+def test_every_breakage_has_its_turn_and_each_assignment_eight_wrong_answers() -> None:
     assert len(NAMES) == 4
+    for name in NAMES:
+        wrong = Counter(answer.item for answer in answers_to(read_assignment(name))[0])
+        first = list(read_assignment(name).items)[::2]
+        assert len(wrong) + sum(wrong[item] > 1 for item in first) >= 8
     assert sorted(f.__name__ for turn in range(4) for f in HARMLESS[turn::4]) == sorted(f.__name__ for f in HARMLESS)
