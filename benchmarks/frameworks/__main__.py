@@ -1,4 +1,4 @@
-"""Run every call in its framework and write the record: ``python -m benchmarks.frameworks``, four minutes."""
+"""Run every call in its framework and write the record: ``python -m benchmarks.frameworks``, a few minutes."""
 
 import json
 import platform
