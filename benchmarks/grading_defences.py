@@ -100,8 +100,8 @@ DEFENCES = (
     Defence(
         "waiting for a processor counts",
         "clock.py",
-        "return max(0.0, passed - waited)",
-        "return passed",
+        "passed -= now - before",
+        "pass",
         "test_grading_limits.py::test_a_crowded_processor_costs_nobody_a_point",
     ),
     Defence(
@@ -116,7 +116,7 @@ DEFENCES = (
         "marking.py",
         "share = left / (len(waiting) - number)",
         "share = left",
-        f"{_SLOW}[three endless]",
+        f"{_SLOW}[four endless, one slow]",
     ),
     Defence(
         "what ran out of its share is not tried again",

@@ -15,6 +15,7 @@ from lrlib.grading.checking import Outcome
 
 LOOP = "    while True: pass"
 FOREVER = 1e9
+FOUR = ("scale", "step", "decay", "answers")
 THREE = ("scale", "decay", "figure")
 FULL, SHARE = "Stopped after 10 s.", "its share of the 30 s that a submission has."
 
@@ -47,6 +48,7 @@ NEEDS: dict[str, tuple[dict[str, float], dict[str, str]]] = {
     "one nearly, one endless": ({"scale": 9.9, "figure": FOREVER}, {"figure": FULL}),
     "three endless": (dict.fromkeys(THREE, FOREVER), dict.fromkeys(THREE, "")),
     "two endless, one slow": ({"scale": FOREVER, "step": FOREVER, "decay": 5}, dict.fromkeys(("scale", "step"), "")),
+    "four endless, one slow": ({"figure": 4} | dict.fromkeys(FOUR, FOREVER), dict.fromkeys(FOUR, SHARE)),
     "all endless": (dict.fromkeys(SOLUTIONS, FOREVER), dict.fromkeys(SOLUTIONS, SHARE)),
 }  # fmt: skip
 
@@ -90,13 +92,15 @@ def test_what_follows_an_endless_check_of_an_item_is_not_tried(tmp_path: Path) -
 
 
 def test_the_clock_stands_still_for_whoever_waits_for_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: dict[int, float | None] = {3: 2.5, 4: 1.0}
-    monkeypatch.setattr(clock.time, "monotonic", iter([10.0, 16.0, 16.0]).__next__)
-    monkeypatch.setattr(clock, "_waited", waited.get)
-    watch = clock.Clock()
-    watch.pids = [3, 4]
-    assert watch.seconds() == 2.5
-    waited[4] = None
+    waited: dict[int, float | None] = {2: 40.0, 3: 0.0}
+    now = [10.0]
+    monkeypatch.setattr(clock.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(clock, "_waited", lambda pid: waited[pid])
+    watch = clock.Clock(2)
+    watch.watch([3])
+    now[0], waited[2], waited[3] = 16.0, 41.0, 2.5
+    assert watch.seconds() == 6 - 1 - 2.5
+    waited[3] = None
     assert watch.seconds() == 6 / clock.UNTOLD
 
 

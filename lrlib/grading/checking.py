@@ -79,7 +79,7 @@ class Server:
 
     def check(self, task: dict[str, Any], seconds: float) -> Outcome:
         """Carry out one task of the judge in ``seconds``. Raises Gone if the server itself has ended."""
-        clock = Clock()
+        clock, pids = Clock(threading.get_native_id(), self._process.pid), []
         mine, judge = socket.socketpair()
         output, printed = os.pipe()
         try:
@@ -91,7 +91,8 @@ class Server:
             os.close(printed)
         kept = _Kept(output, 4 * self.limits.output_characters)
         try:
-            clock.pids = self._reply()
+            pids = self._reply()
+            clock.watch(pids)
             Frames(mine).send(self._codec.encode(task))
             verdict = self._wait(mine, kept, clock, seconds)
             took = clock.seconds()
@@ -100,7 +101,7 @@ class Server:
             statuses = self._reply()
             self._control.settimeout(None)
         except (Gone, OSError):
-            for pid in clock.pids:
+            for pid in pids:
                 _kill(pid)
             self._process.kill()
             raise Gone("ended") from None
@@ -199,7 +200,7 @@ def server(prelude: list[str], limits: Limits) -> Server:
 
 def check(prelude: list[str], limits: Limits, task: dict[str, Any], seconds: float) -> Outcome:
     """One check in ``seconds``; a server that ends in it is replaced, and the check tried once more."""
-    clock = Clock()
+    clock = Clock(threading.get_native_id())
     for _ in range(2):
         try:
             return server(prelude, limits).check(task, seconds)

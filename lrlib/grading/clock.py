@@ -1,30 +1,38 @@
-"""A clock for a check that costs nobody a point on a busy machine."""
+"""A clock for checks by which a busy machine costs nobody a point."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 UNTOLD = 3  # where nobody tells how long a process waited, as many seconds on the wall are one of ours
 
 
 class Clock:
-    """Seconds since it was made, in which ``pids`` computed or slept. It stands still while they wait for a processor.
+    """Seconds since it was made in which nobody waited for a processor: somebody computed, or all slept.
 
     Linux tells how long a process has waited. Elsewhere the clock runs at a third of its pace.
+
+    Args:
+        pids: The processes, or threads, that are watched from now on.
     """
 
-    def __init__(self) -> None:
-        self.pids: list[int] = []
+    def __init__(self, *pids: int) -> None:
+        self._before = {pid: _waited(pid) for pid in pids}
         self._started = time.monotonic()
+
+    def watch(self, pids: Iterable[int]) -> None:
+        """Watch these as well, which were started after the clock."""
+        self._before |= dict.fromkeys(pids, 0.0)
 
     def seconds(self) -> float:
         """What it shows."""
-        passed, waited = time.monotonic() - self._started, 0.0
-        for pid in self.pids:
-            told = _waited(pid)
-            if told is None:
-                return passed / UNTOLD
-            waited += told
-        return max(0.0, passed - waited)
+        passed = time.monotonic() - self._started
+        for pid, before in self._before.items():
+            now = _waited(pid)
+            if now is None or before is None:
+                return (time.monotonic() - self._started) / UNTOLD
+            passed -= now - before
+        return max(0.0, passed)
 
 
 def _waited(pid: int) -> float | None:
