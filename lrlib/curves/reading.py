@@ -37,7 +37,7 @@ def read(
     Each guess is a sentence of :attr:`Curve.notes`. Of steps that were trained again after a resume the later values
     count. NaN counts as a loss where it stands at the end, after numbers, for longer than any gap before it; anywhere
     else it means that nothing was measured. Nothing is thinned; a file of more than 400 MB of text is refused,
-    and memory is at most about five times the text, that is 2 GB.
+    and a table takes about three times its text of memory while it is read, at most 1.2 GB.
 
     Args:
         path: a file or a folder.
