@@ -2,7 +2,7 @@
 
 The frameworks are no part of requirements.txt. To run these tests, put them into an environment of their own::
 
-    pip install torch==2.13.0 -e . pytest hypothesis lightning transformers accelerate keras
+    pip install torch==2.13.0 -e ".[lightning,transformers,keras]" pytest hypothesis
     KERAS_BACKEND=torch python -m pytest tests/test_diagnostics_trainers.py
 """
 

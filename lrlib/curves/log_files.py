@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 HEAD = 65_536  # bytes by which a file is judged
-MOST = 400_000_000  # characters of text; nothing is thinned, and memory is up to about five times this
+MOST = 400_000_000  # characters of text; nothing is thinned, and a table takes about three times as many bytes
 
 
 class UnreadableLog(ValueError):

@@ -22,7 +22,7 @@ def lightning_monitor(*, planned: Any = None, every: int = 10, on_departure: Tel
     on counting at the trainer's ``global_step``. The arguments are those of :class:`Monitor`.
 
     Raises:
-        ModuleNotFoundError: if neither package is there.
+        ModuleNotFoundError: if neither package is there: ``pip install "lrlib[lightning]"``.
     """
     try:
         from lightning.pytorch.callbacks import Callback
@@ -73,7 +73,7 @@ def transformers_monitor(*, planned: Any = None, every: int = 10, on_departure: 
     The arguments are those of :class:`Monitor`.
 
     Raises:
-        ModuleNotFoundError: if ``transformers`` is not there.
+        ModuleNotFoundError: if ``transformers`` is not there: ``pip install "lrlib[transformers]"``.
     """
     from transformers import TrainerCallback
 
@@ -113,7 +113,7 @@ def keras_monitor(*, planned: Any = None, every: int = 10, start: int = 0, on_de
     arguments are those of :class:`Monitor`.
 
     Raises:
-        ModuleNotFoundError: if ``keras`` is not there.
+        ModuleNotFoundError: if ``keras`` is not there: ``pip install "lrlib[keras]"``.
     """
     import keras
 

@@ -15,25 +15,21 @@ SMALL = 2**15  # up to so many numbers a step of Python costs more than a copy o
 KEPT = 20  # measurements that stay as they are before all are turned into numbers
 
 
-_Copies = tuple[Tensor, Tensor, list[int]]  # before and after an update, and how many numbers each tensor has
-
-
 class UpdateSizes:
     """Measures one update of ``optimizer`` after another: :meth:`begin` before it is made, :meth:`end` after it.
 
     Between the two one copy of the weights is held. Everything is read, nothing written, and the device not waited for.
-    Of a small model on the CPU, where what costs is the number of calls, whole copies are kept, and all else is done
-    many measurements at a time.
+    Of a small model on the CPU whole copies are kept, and their norms taken many at a time.
     """
 
     def __init__(self, optimizer: Optimizer, names: Mapping[int, str]) -> None:
         self._optimizer, self._names = optimizer, names  # names: by the id of the tensor
         self.begun = self._small = self._with_gradient = False
         self._tensors: list[Tensor] = []
-        self._ids: list[int] = []  # of the tensors
-        self._before: list[Tensor] = []  # the weights; of a small model in one piece with the gradients
-        self._rest: list[Tensor] = []  # norms of the weights and of the gradients
-        self._kept: list[tuple[int, list[int], float, Tensor | _Copies]] = []
+        self._before: list[Tensor] = []  # the weights; of a small model in one piece
+        self._rest: list[Tensor] = []  # norms of the weights and of the gradients; of a small model the gradient
+        self._kept: list[tuple[int, list[int], float, Tensor | list[Tensor]]] = []
+        self._lengths: dict[int, list[int]] = {}  # of the tensors, by the step of a small model
         self._measured: dict[int, tuple[float, float]] = {}
         self._ratios: dict[str, dict[int, float]] = {}
 
@@ -42,13 +38,12 @@ class UpdateSizes:
         groups = self._optimizer.param_groups
         tensors = [tensor for group in groups for tensor in group["params"] if tensor.requires_grad]
         gradients = self._gradients() if with_gradient else []
-        ids = list(map(id, tensors))
-        if ids != self._ids:
-            self._ids, self._small = ids, bool(tensors) and _are_small(tensors)
-        if self._small:
-            self._before = [_whole(tensors + gradients)]
-        else:
-            with torch.no_grad():
+        self._small = bool(tensors) and _are_small(tensors)
+        with torch.no_grad():
+            if self._small:
+                self._before = [_whole(tensors)]
+                self._rest = [_whole(gradients)] if gradients else []
+            else:
                 self._before = [tensor.clone() for tensor in tensors]
                 self._rest = _norms(tensors + gradients)
         self.begun, self._with_gradient, self._tensors = True, with_gradient, tensors
@@ -56,17 +51,20 @@ class UpdateSizes:
     def end(self, step: int) -> None:
         """Keep what the update changed, under its number."""
         tensors, before, rest = self._tensors, self._before, self._rest
-        late = [] if self._with_gradient else self._gradients()
-        kept: Tensor | _Copies
-        if self._small:
-            kept = before[0], _whole(tensors + late), [tensor.numel() for tensor in tensors]
-        else:
-            with torch.no_grad():
+        with torch.no_grad():
+            late = [] if self._with_gradient else self._gradients()
+            if self._small:
+                if late:
+                    rest = [_whole(late)]
+                kept: Tensor | list[Tensor] = [_whole(tensors).sub_(before[0]), before[0], *rest]
+            else:
                 if tensors:
                     torch._foreach_sub_(before, tensors)
                 kept = _stacked(_norms(before) + rest + _norms(late))
         scale = getattr(self._optimizer, "grad_scale", None)  # a fused optimizer unscales by itself
-        self._kept.append((step, self._ids, 1.0 if scale is None else float(scale), kept))
+        self._kept.append((step, list(map(id, tensors)), 1.0 if scale is None else float(scale), kept))
+        if self._small:
+            self._lengths[step] = [tensor.numel() for tensor in tensors]
         self.drop()
         if len(self._kept) >= KEPT:
             self._fetch()
@@ -87,7 +85,7 @@ class UpdateSizes:
 
     def _fetch(self) -> None:
         for step, ids, scale, kept in self._kept:
-            numbers = kept.tolist() if isinstance(kept, Tensor) else _norms_of_parts(*kept)
+            numbers = kept.tolist() if isinstance(kept, Tensor) else _norms_of_parts(kept, self._lengths.pop(step))
             count, found = len(ids), []
             for name, moved, size in zip(ids, numbers[:count], numbers[count:], strict=False):
                 if size > 0:
@@ -112,19 +110,15 @@ def _are_small(tensors: list[Tensor]) -> bool:
 
 def _whole(tensors: list[Tensor]) -> Tensor:
     """A copy of all in one piece; torch would give a single tensor itself."""
-    detached = [tensor.detach() for tensor in tensors]
-    return _flatten_dense_tensors(detached) if len(detached) > 1 else detached[0].reshape(-1).clone()
+    return _flatten_dense_tensors(tensors) if len(tensors) > 1 else tensors[0].detach().reshape(-1).clone()
 
 
-def _norms_of_parts(before: Tensor, after: Tensor, lengths: list[int]) -> list[float]:
-    """Those of each tensor's update, of each tensor, and of the gradients, which one of the copies ends with."""
-    old, new = before.numpy(force=True), after.numpy(force=True)  # the model may have moved to another device
+def _norms_of_parts(kept: list[Tensor], lengths: list[int]) -> list[float]:
+    """Those of each tensor's update, of each tensor, and of the gradient, from whole copies of the three."""
+    moved, before, *gradient = (tensor.numpy() for tensor in kept)
     bounds = list(pairwise(accumulate(lengths, initial=0)))
-    end = bounds[-1][1]
-    moved = new[:end] - old[:end]
-    parts = [whole[first:stop] for whole in (moved, old) for first, stop in bounds]
-    parts += [gradient for gradient in (old[end:], new[end:]) if gradient.size]
-    return [math.sqrt(part.dot(part)) for part in parts]
+    parts = [whole[first:end] for whole in (moved, before) for first, end in bounds]
+    return [math.sqrt(part.dot(part)) for part in [*parts, *gradient]]
 
 
 def _norms(tensors: list[Tensor]) -> list[Tensor]:

@@ -55,20 +55,17 @@ class WatchedRun:
     def loss(self, value: float | Tensor, *, step: int | None = None) -> None:
         """Record the training loss of an update; of several before one update, the mean.
 
-        Call it at the same place of each turn of the loop, before ``optimizer.step()`` or after it. No device is waited
-        for. ``step``: the number of the update, where it is not the one under way.
+        Call it at the same place of each turn of the loop, before ``optimizer.step()`` or after it. A tensor is not
+        waited for. ``step``: the number of the update, where it is not the one under way.
         """
         if step is None:
             if self._loss_first is None:  # at the first call
                 self._loss_first = not self._ledger.used
             step = self._ledger.start + len(self._ledger.used) - (not self._loss_first)
         if not isinstance(value, Tensor):
-            value = float(value)
-        elif value.is_cpu:
-            value = value.item()
+            self._told.append((step, float(value)))
         else:  # what has no graph may be a running mean, changed in place
-            value = value.detach() if value.requires_grad else value.clone()
-        self._told.append((step, value))
+            self._told.append((step, value.detach() if value.requires_grad else value.clone()))
         if len(self._told) >= TOLD:
             self._settle()
 
