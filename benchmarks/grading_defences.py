@@ -162,7 +162,7 @@ DEFENCES = (
         "worker.py",
         "                self.names.update(self.given)\n        return faults",
         "        return faults",
-        f"{_RIGHT}[own given]",
+        f"{_RIGHT}[own given beside a constant]",
     ),
     Defence(
         "everything in a cell is run",
