@@ -100,7 +100,7 @@ DEFENCES = (
     Defence(
         "waiting for a processor counts",
         "clock.py",
-        "passed -= now - before",
+        "unhindered -= now[1] - before[1]",
         "pass",
         "test_grading_limits.py::test_a_crowded_processor_costs_nobody_a_point",
     ),
@@ -162,7 +162,7 @@ DEFENCES = (
         "worker.py",
         "                self.names.update(self.given)\n        return faults",
         "        return faults",
-        f"{_RIGHT}[own given]",
+        f"{_RIGHT}[own given beside a constant]",
     ),
     Defence(
         "everything in a cell is run",

@@ -41,6 +41,7 @@ RIGHT = {
     "import again": "import math\nTHREE = math.sqrt(9)\ndef scale(x):\n    return THREE * x\nimport math",
     "constant again": "N = 3\ndef made():\n    return N\nTHREE = made()\nN = 5\ndef scale(x):\n    return THREE * x",
     "own given": "np = None\nprint = None\ndef scale(x):\n    print('x')\n    return 3 * np.asarray(x)",
+    "own given beside a constant": "np, FACTOR = None, 3\ndef scale(x):\n    return FACTOR * np.asarray(x)",
     "loop variable": "def scale(x):\n    return 3 * x\nfor scale in range(3): pass\nscale = 3",
     "capture": "%%capture out\n%matplotlib inline\n!ls\ndef scale(x):\n    return 3 * x",
     "try": "try:\n    def scale(x):\n        return 3 * x\nexcept Exception:\n    pass",

@@ -92,15 +92,17 @@ def test_what_follows_an_endless_check_of_an_item_is_not_tried(tmp_path: Path) -
 
 
 def test_the_clock_stands_still_for_whoever_waits_for_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: dict[int, float | None] = {2: 40.0, 3: 0.0}
+    told: dict[int, tuple[float, float] | None] = {2: (9.0, 40.0), 3: (0.5, 0.0)}
     now = [10.0]
     monkeypatch.setattr(clock.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(clock, "_waited", lambda pid: waited[pid])
+    monkeypatch.setattr(clock, "_told", lambda pid: told[pid])
     watch = clock.Clock(2)
     watch.watch([3])
-    now[0], waited[2], waited[3] = 16.0, 41.0, 2.5
+    now[0], told[2], told[3] = 16.0, (9.5, 41.0), (2.0, 2.5)
     assert watch.seconds() == 6 - 1 - 2.5
-    waited[3] = None
+    told[3] = (4.0, 2.5)  # as much as it has computed, at least
+    assert watch.seconds() == 4
+    told[3] = None
     assert watch.seconds() == 6 / clock.UNTOLD
 
 

@@ -79,7 +79,7 @@ class Server:
 
     def check(self, task: dict[str, Any], seconds: float) -> Outcome:
         """Carry out one task of the judge in ``seconds``. Raises Gone if the server itself has ended."""
-        clock, pids = Clock(threading.get_native_id(), self._process.pid), []
+        clock, pids = Clock(threading.get_native_id(), self._process.pid), list[int]()
         mine, judge = socket.socketpair()
         output, printed = os.pipe()
         try:

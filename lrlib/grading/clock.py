@@ -17,28 +17,30 @@ class Clock:
     """
 
     def __init__(self, *pids: int) -> None:
-        self._before = {pid: _waited(pid) for pid in pids}
+        self._before = {pid: _told(pid) for pid in pids}
         self._started = time.monotonic()
 
     def watch(self, pids: Iterable[int]) -> None:
-        """Watch these as well, which were started after the clock."""
-        self._before |= dict.fromkeys(pids, 0.0)
+        """Watch these as well, which were started after the clock; it shows at least what they have computed."""
+        self._before |= dict.fromkeys(pids, (0.0, 0.0))
 
     def seconds(self) -> float:
         """What it shows."""
-        passed = time.monotonic() - self._started
+        passed, computed = time.monotonic() - self._started, 0.0
+        unhindered = passed
         for pid, before in self._before.items():
-            now = _waited(pid)
+            now = _told(pid)
             if now is None or before is None:
-                return (time.monotonic() - self._started) / UNTOLD
-            passed -= now - before
-        return max(0.0, passed)
+                return passed / UNTOLD
+            computed += now[0] if before == (0.0, 0.0) else 0
+            unhindered -= now[1] - before[1]
+        return max(computed, unhindered)
 
 
-def _waited(pid: int) -> float | None:
-    """For how long a process, which need not have been waited for, stood in line; None where that is not told."""
+def _told(pid: int) -> tuple[float, float] | None:
+    """How long a process has computed and how long it has waited for that, ended or not; None if that is not told."""
     try:
         ran, waited, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
     except (OSError, ValueError):
         return None
-    return int(waited) / 1e9 if int(ran) else None
+    return (int(ran) / 1e9, int(waited) / 1e9) if int(ran) else None

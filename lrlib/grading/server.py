@@ -42,7 +42,6 @@ def main(number: int) -> None:
             exec(compile(source, "<prelude>", "exec", dont_inherit=True), given)
     except Exception as raised:
         error = f"{type(raised).__name__}: {raised}"
-    frames.send(codec.encode(error))
     fence.adopt_orphans()
     gc.collect()
     gc.freeze()
@@ -50,6 +49,7 @@ def main(number: int) -> None:
     limits, base, readable = Limits(**order["limits"]), Path(order["folder"]), landlock.readable()
     running: list[int] = []
     folder = ""
+    frames.send(codec.encode(error))
     while True:
         try:
             command, descriptors, _, _ = socket.recv_fds(control, START.size, 2)
