@@ -1,9 +1,12 @@
 """Curves: what is kept, what is refused, and the one rule of divergence."""
 
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from lrlib.curves import Curve
+from lrlib.curves import Curve, read
 from lrlib.tasks import digits_mlp
 from lrlib.training import sweep, train
 
@@ -72,3 +75,17 @@ def test_the_curve_of_a_run_holds_what_the_run_recorded() -> None:
     assert np.array_equal(curve.update_ratio, np.median(run.update_ratio, axis=-1))
     assert np.array_equal(curve.metrics["validation_accuracy"], run.validation_metrics["accuracy"])
     assert "20 steps from 0 to 19" in repr(curve)
+
+
+def test_a_table_takes_a_few_times_its_text_of_memory(tmp_path: Path) -> None:
+    rows = (f"{k // 1000},{k},{2 / (1 + k):.10f},{1.5 if k % 100 == 0 else ''},0.001000,1.25\n" for k in range(100_000))
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,step,train_loss,val_loss,lr,grad_norm\n" + "".join(rows))
+    tracemalloc.start()
+    try:
+        curve = read(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(curve.loss) == 100_000
+    assert peak < 3.5 * path.stat().st_size

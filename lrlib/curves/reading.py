@@ -149,7 +149,8 @@ class _Rows:
         self.axis, self.unit = "", "step"
 
     def total(self, names: list[str]) -> Array:
-        return sum((self.values[name] for name in names[1:]), self.values[names[0]])
+        parts = [self.values[name] for name in names]
+        return np.sum(parts, axis=0) if len(parts) > 1 else parts[0]
 
     def measured(self, what: str, losses: Array, names: list[str], apart: bool) -> Array:
         """Rows of a loss that was measured; of NaN that was written down, evidence decides."""
@@ -239,7 +240,7 @@ class _Rows:
         if not len(rows):
             return np.full(len(steps), np.nan)
         told = self.steps[rows]
-        if np.array_equal(told, steps):
+        if len(told) == len(steps) and (told == steps).all():
             rates = self.values[name][rows]
         else:
             place = np.searchsorted(told, steps, side="right") - 1
