@@ -105,7 +105,7 @@ def overview_html(found: dict[str, list[tuple[str, Finding]]], link) -> str:
     counts = ", ".join(f"{times[verdict]} {verdict}" for verdict in VERDICT_MARKS if times[verdict])
     verdicts = f" (verdicts, one for each page that tests a claim: {counts})" if counts else ""
     head = "<tr><th>The article says</th><th>Verdict</th><th>The figure that says most</th></tr>"
-    summary = f"<p>Claims with a verdict so far: {tested} of {len(found)}{verdicts}.</p>"
+    summary = f"<p>Claims with a verdict: {tested} of {len(found)}{verdicts}.</p>"
     return f'{summary}<table class="table evidence-overview"><thead>{head}</thead><tbody>{rows}</tbody></table>'
 
 

@@ -74,7 +74,7 @@ def test_the_ledger_has_what_the_pages_show(book: Path) -> None:
     assert 'id="finding-' not in html  # those are on the pages
     assert 'id="finding-c17"' in (book / "_build" / "html" / "ape.html").read_text(encoding="utf-8")
     assert html.count('evidence-untested">Open<') == len(CLAIMS) - 2
-    assert "Claims with a verdict so far: 2 of 31 (" in html
+    assert "Claims with a verdict: 2 of 31 (" in html
 
 
 def test_the_ledger_follows_when_a_page_changes(book: Path) -> None:
