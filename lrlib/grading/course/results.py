@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 from nbgrader.api import (
     Assignment,
@@ -52,13 +53,27 @@ class Result:
         return sum(cell.waiting for cell in self.cells)
 
 
+def _by_cell(record: Any, query: Any) -> Any:
+    """``query`` along what nbgrader keeps for each cell, a Grade or a Comment, to whose it is and where."""
+    return (
+        query.select_from(record)
+        .join(BaseCell, record.cell_id == BaseCell.id)
+        .join(SubmittedNotebook, record.notebook_id == SubmittedNotebook.id)
+        .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+        .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
+        .join(Enrolled, SubmittedAssignment.student_id == Enrolled.id)
+        .order_by(Assignment.name, Enrolled.id, BaseCell.name)
+    )
+
+
 def results(course: Course) -> dict[tuple[str, str], Result]:
     """All results by (assignment, student)."""
     cells: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     comments: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     penalties: dict[tuple[str, str], float] = {}
     with Gradebook(course.gradebook) as gradebook:
-        graded = (
+        graded = _by_cell(
+            Grade,
             gradebook.db.query(
                 Assignment.name,
                 Enrolled.id,
@@ -68,28 +83,12 @@ def results(course: Course) -> dict[tuple[str, str], Result]:
                 Grade.needs_manual_grade,
                 Grade.manual_score,
                 SubmittedNotebook.late_submission_penalty,
-            )
-            .select_from(Grade)
-            .join(BaseCell, Grade.cell_id == BaseCell.id)
-            .join(SubmittedNotebook, Grade.notebook_id == SubmittedNotebook.id)
-            .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
-            .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
-            .join(Enrolled, SubmittedAssignment.student_id == Enrolled.id)
-            .order_by(Assignment.name, Enrolled.id, BaseCell.name)
+            ),
         )
         for assignment, student, name, score, most, waiting, manual, penalty in graded:
             cells[assignment, student].append(Cell(name, score or 0.0, most or 0.0, bool(waiting), manual is not None))
             penalties[assignment, student] = penalty or 0.0
-        written = (
-            gradebook.db.query(Assignment.name, Enrolled.id, BaseCell.name, Comment.comment)
-            .select_from(Comment)
-            .join(BaseCell, Comment.cell_id == BaseCell.id)
-            .join(SubmittedNotebook, Comment.notebook_id == SubmittedNotebook.id)
-            .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
-            .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
-            .join(Enrolled, SubmittedAssignment.student_id == Enrolled.id)
-            .order_by(Assignment.name, Enrolled.id, BaseCell.name)
-        )
+        written = _by_cell(Comment, gradebook.db.query(Assignment.name, Enrolled.id, BaseCell.name, Comment.comment))
         for assignment, student, name, text in written:
             if text:
                 comments[assignment, student].append((name, text))
