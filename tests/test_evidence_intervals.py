@@ -1,6 +1,8 @@
 """Intervals: against scipy's own, on the scale that they say, and refused where they would mislead."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -97,30 +99,53 @@ def test_unknown_has_no_ends():
     assert "nan" in str(nothing)
 
 
-def test_glue_puts_a_figure_down_and_closes_it(monkeypatch):
-    import matplotlib.pyplot as plt
+@pytest.fixture
+def displayed(monkeypatch):
+    """What is displayed, by lrlib's glue as by that of myst_nb: (data, settings) each."""
+    seen = []
 
-    put = {}
-    monkeypatch.setattr("myst_nb.glue", lambda name, value, display: put.update({name: (value, display)}))
+    def show(data, *, raw, metadata):
+        assert raw
+        seen.append((data, metadata))
+
+    monkeypatch.setattr("IPython.display.display", show)
+    monkeypatch.setattr("myst_nb.ext.glue.ipy_display", show)
+    return seen
+
+
+def test_glue_puts_a_figure_down_and_closes_it(displayed):
+    import matplotlib.pyplot as plt
+    import myst_nb
+
     figure = plt.figure()
+    myst_nb.glue("picture", figure, display=False)
     glue("picture", figure)
-    assert put == {"picture": (figure, False)}
+    theirs, ours = displayed
+    assert ours == theirs
     assert not plt.fignum_exists(figure.number)
 
 
-def test_glue_puts_an_interval_down_in_three_parts_and_shows_nothing(monkeypatch):
-    put = {}
-    monkeypatch.setattr("myst_nb.glue", lambda name, value, display: put.update({name: (value, display)}))
+def test_glue_puts_an_interval_down_in_three_parts_and_shows_nothing(displayed):
+    import myst_nb
+
     found = ratio(A, B).percent
     glue("gain", found)
     glue("steps", np.float32(500))
     glue("who", "linear")
-    assert put == {
-        "gain": (found.estimate, False),
-        "gain-low": (found.low, False),
-        "gain-high": (found.high, False),
-        "steps": (500.0, False),
-        "who": ("linear", False),
-    }
+    ours = displayed.copy()
+    displayed.clear()
+    parts = {"gain": found.estimate, "gain-low": found.low, "gain-high": found.high, "steps": 500.0, "who": "linear"}
+    for name, value in parts.items():
+        myst_nb.glue(name, value, display=False)
+    assert ours == displayed
+    assert not any(kind in ("text/plain", "text/html") for data, _ in ours for kind in data)
     with pytest.raises(TypeError, match="name must be a text"):
         glue(1, 2)
+
+
+def test_glue_does_without_what_is_slow_to_import():
+    code = (
+        "import sys; from lrlib.evidence import glue; glue('one', 1.0); print('slow' * ('jsonschema' in sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "slow" not in ran.stdout
