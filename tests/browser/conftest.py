@@ -59,7 +59,7 @@ class Watched:
 
 @pytest.fixture(scope="session")
 def contexts(chromium: Any) -> Iterator[Callable[[bool], Any]]:
-    """``contexts(scripts)`` holds all pages with, or without, JavaScript: one of its own for each costs half a second."""
+    """``contexts(scripts)`` holds all pages with, or without, JavaScript: one for each page costs half a second."""
     opened: dict[bool, Any] = {}
 
     def of(scripts: bool) -> Any:
