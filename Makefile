@@ -4,8 +4,7 @@ VENV ?= .venv
 PORT ?= 8000
 # TORCH_INDEX: an extra package index for torch, for instance one that serves CPU-only builds.
 TORCH_INDEX ?=
-# PIP_INSTALL_ARGS: modules are compiled when they are first imported, and most never are.
-PIP_INSTALL_ARGS ?= --no-compile
+PIP_INSTALL_ARGS ?=
 # WORKERS: how many notebooks, and how many test processes, run at once.
 WORKERS ?= 2
 # CHAPTER: one page instead of the book, for instance `make book CHAPTER=decay`.
