@@ -26,7 +26,7 @@ export WORKERS
 export MALLOC_TRIM_THRESHOLD_ ?= 1000000000
 export MALLOC_MMAP_THRESHOLD_ ?= 1000000000
 
-.PHONY: help venv book serve lab assignments grade formgrader browser test test-quick nbval bench lint format clean distclean
+.PHONY: help venv book serve lab assignments grade formgrader browser test test-package test-book test-quick nbval bench lint format clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -58,6 +58,7 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml
 NOTEBOOKS = find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*'
 PAGE = $(basename $(firstword $(shell find chapters -name '$(CHAPTER).ipynb' -o -name '$(CHAPTER).md')))
 ONE := _build/$(CHAPTER)
+OF_THE_BOOK := tests/browser/test_book.py
 
 # After a build that failed or was stopped the parsed pages are dropped: kept, they would let the next one pass in silence.
 ifeq ($(CHAPTER),)
@@ -96,21 +97,33 @@ formgrader: $(STAMP)
 	@test -e "$(COURSE)/nbgrader_config.py" || { echo "there is no course in $(COURSE): make assignments"; exit 1; }
 	cd "$(COURSE)" && "$(abspath $(BIN))/jupyter" lab
 
-# The labs are tested in a browser: one that is there, else Playwright's own, else, for root, Debian's package.
+# The labs are tested in a browser: one that is there, else Playwright's own, else, for root, Debian's package. Without
+# a window Chromium takes a third of the time.
 browser: $(STAMP)
-	@for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+	@for name in chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable chrome; do \
 		if command -v $$name >/dev/null; then exit 0; fi; \
 	done; \
-	if timeout 300 $(BIN)/python -m playwright install chromium >/dev/null 2>&1; then exit 0; fi; \
+	if timeout 300 $(BIN)/python -m playwright install --only-shell chromium >/dev/null 2>&1; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+		export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && \
+		{ apt-get install -y -qq chromium-headless-shell || apt-get install -y -qq chromium; } >/dev/null; \
 	fi || true
 
 # Notebooks that the build has executed as they are now are not executed again: their outputs are compared.
 # worksteal: a module's tests share what they build, so they stay in one process until the other has nothing left to do.
-test: browser
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests lrlib
+test: test-package test-book
+
+test-package: browser
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests lrlib --ignore $(OF_THE_BOOK)
+
+test-book: browser
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(OF_THE_BOOK)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope -p tests.executed_notebooks --nbval-lax chapters
+
+# `make -j book test`: the package is tested while the book is built, the book when it stands.
+ifneq ($(filter book,$(MAKECMDGOALS)),)
+test-book: book
+endif
 
 test-quick: $(STAMP)
 	$(BIN)/python -m pytest -q -x -n $(WORKERS) -m "not browser and not slow" tests lrlib

@@ -4,8 +4,9 @@ Truth is a full sweep: 26 rates from 1e-4 to 10, 500 updates at batch 32, five s
 of the least validation loss (geometric mean over seeds), between grid points by a parabola. Each rule reads one range
 test of 100 updates from 1e-7 to 10, for five seeds; ``suggest_rate`` reads 26 rates × 5 seeds × 100 updates, five times
 with other seeds. The factors of its interval come from the 14 trainings ``TUNED`` and are scored on the 12 ``SCORED``.
-What was found of each training goes to ``range_scores.json`` at once, and a run that was stopped goes on there; without
-that file all is found anew, which takes hours.
+What was found of each training is kept in ``range_scores.json``, which is committed, and the tables are printed from
+it; it grows training by training, and a run that was stopped goes on there. Without that file all is found anew, which
+takes hours.
 """
 
 import json
@@ -84,17 +85,23 @@ def recorded(cases: list[Case]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield case[0], record[case[0]]
 
 
-def tune() -> None:
-    """The factors of the interval: what more than 5 % of one more set of runs would lie beyond, on either side."""
+def ends() -> tuple[float, float, float]:
+    """Lower end, middle and upper end of the interval, as shifts of log10 from the best rate of 100 updates.
+
+    The ends: what more than 5 % of one more set of runs would lie beyond, on either side.
+    """
     shifts = []
     for _, entry in recorded(TUNED):
         rates = [rate for _, rate, _ in entry["intervals"] if rate is not None]
         shifts += [math.log10(entry["best"] / rate) + MIDDLE for rate in rates]
     shifts.sort()
     k = math.ceil((len(shifts) + 1) * 0.95)
-    ends = shifts[-k], statistics.median(shifts), shifts[k - 1]
+    return shifts[-k], statistics.median(shifts), shifts[k - 1]
+
+
+def tune() -> None:
     print(f"log10(best of {FULL} / best of 100) on {len(TUNED)} other trainings: ", end="")
-    print("{:.2f}, {:.2f}, {:.2f}; ".format(*ends), end="")
+    print("{:.2f}, {:.2f}, {:.2f}; ".format(*ends()), end="")
     print(f"in use {LOWER}, {MIDDLE}, {UPPER}\n")
 
 

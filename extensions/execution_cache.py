@@ -175,7 +175,7 @@ def fingerprint(notebook: Path, sources: Sources) -> str:
     files = [sources.files[name] for name in sorted(modules)] + sources.data_files(modules)
     files += sorted({*beside, *files_named(notebook, root)})
     digest = hashlib.sha256(json.dumps([*_versions(), notebook.name, *code_cells(notebook)]).encode())
-    for path in [root / "requirements.txt", *files]:
+    for path in [root / "requirements.txt", root / "constraints.txt", *files]:
         digest.update(f"\0{path.relative_to(root).as_posix()}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -13,6 +13,11 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+# pyplot draws each figure at the end of its cell, and the picture that is kept is drawn once more: that is enough.
+DRAW_ONCE = (
+    "import matplotlib.pyplot as _plt; _plt.switch_backend('module://matplotlib_inline.backend_inline'); "
+    "_plt.uninstall_repl_displayhook(); del _plt"
+)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -82,7 +87,8 @@ async def _execute(path: Path, timeout: int) -> Execution:
         record_timing=False,  # jupyter-cache knows a cell by its metadata, too
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_start=note,
-        extra_arguments=["--log-level=ERROR"],  # not the notice that a local port is not encrypted
+        # An error only: not the notice that a local port is not encrypted.
+        extra_arguments=["--log-level=ERROR", f"--IPKernelApp.exec_lines={DRAW_ONCE}"],
     )
     began, error = time.perf_counter(), ""
     try:

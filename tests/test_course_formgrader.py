@@ -6,9 +6,11 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -52,10 +54,21 @@ def address(course: Course, tmp_path: Path) -> Iterator[str]:
         else:
             pytest.fail("".join(said))
         try:
+            while not answers(found[0]):  # it says where it will be before it is there
+                assert server.poll() is None, server.stderr.read()
+                time.sleep(0.1)
             yield f"{found[0]}/formgrader"
         finally:
             server.terminate()
             server.stderr.read()
+
+
+def answers(address: str) -> bool:
+    try:
+        with urlopen(f"{address}/api", timeout=300):
+            return True
+    except URLError:
+        return False
 
 
 def ask(address: str, body: dict[str, Any] | None = None) -> str:

@@ -149,6 +149,46 @@ def test_no_alarm_where_groups_join_the_schedule() -> None:
         assert np.allclose(watch.rates[11:, 1], watch.planned_rates[11:, 1])
 
 
+@pytest.mark.parametrize("planned", [schedules.linear(0.1, total_steps=N), lambda step: 0.1 * (1 - step / N)])
+def test_a_resumption_explains_what_comes_at_once_and_nothing_later(planned: Any) -> None:
+    """Loaded in the middle; the update at once after it is right, and the rate leaves its plan only later."""
+    watched, seen = optimizer(0.1), list[Departure]()
+    with Monitor(MODEL, watched, planned=planned, on_departure=seen.append) as watch:
+        for number in range(N):
+            watched.param_groups[0]["lr"] = 0.1 * (1 - number / N) * (1 if number != 12 else 0.7)
+            watched.step()
+            if number == 7:
+                watched.load_state_dict(copy.deepcopy(watched.state_dict()))
+    assert [departure.step for departure in seen] == [12]
+    assert "resumed" not in seen[0].why
+    assert watch.planned_rates is not None
+    np.testing.assert_allclose(watch.planned_rates[:, 0], 0.1 * (1 - np.arange(N) / N), rtol=1e-12)
+
+
+def test_groups_find_their_ratio_where_the_first_rates_are_zero() -> None:
+    watched, seen = optimizer(0.0, 0.0), list[Departure]()
+    plan = schedules.warmup_linear(0.1, warmup_steps=10)
+    with Monitor(MODEL, watched, planned=plan, on_departure=seen.append) as watch:
+        for number in range(20):
+            for group, share in zip(watched.param_groups, (1.0, 0.2), strict=False):
+                group["lr"] = plan(number) * share * (1 if number != 15 else 3)
+            watched.step()
+            if number == 17:
+                watched.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.05})
+    assert [(departure.step, departure.group) for departure in seen] == [(15, 0), (15, 1)]
+    assert watch.rates.shape == (20, 3)
+
+
+@pytest.mark.parametrize("values", [[1.0, torch.tensor(2.0)], [torch.tensor([1.0]), torch.tensor(2.0)]])
+def test_losses_of_several_kinds(values: list[Any]) -> None:
+    rule = optimizer(0.1)
+    with Monitor(MODEL, rule) as watch:
+        for value in values:
+            watch.loss(value)
+            rule.step()
+    assert watch.curve().loss.tolist() == [1.0, 2.0]
+
+
 def test_no_alarm_where_a_careful_loop_waits_for_the_scaler() -> None:
     watched, seen = optimizer(0.1), list[Departure]()
     plan = schedules.warmup_linear(0.1, warmup_steps=6, start_factor=0.1)

@@ -41,6 +41,7 @@ def write_notebook(path: Path, *cells: str, kept: str | None = None) -> Path:
 def project(tmp_path: Path) -> Path:
     """A package of four modules, of which ``high`` uses ``low``, and an empty folder of chapters."""
     (tmp_path / "requirements.txt").write_text("numpy==2\n", encoding="utf-8")
+    (tmp_path / "constraints.txt").write_text("scipy==1\n", encoding="utf-8")
     rooms = {
         "__init__": "import importlib\ndef __getattr__(name): return importlib.import_module('lrlib.' + name)\n",
         "low": "x = 1\n",
@@ -69,6 +70,7 @@ def runs_again(project: Path, notebook: Path, changed: str) -> bool:
         ("lrlib/high.py", True),
         ("lrlib/__init__.py", True),
         ("requirements.txt", True),
+        ("constraints.txt", True),
         ("lrlib/apart.py", False),
     ],
 )

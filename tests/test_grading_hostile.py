@@ -110,7 +110,7 @@ RETURNED = {
     "ends the program": (S + "import os; os._exit(0)\n    return schedule", "ended the program"),
     "changes its answer": ("calls = []\n" + S + "calls.append(k)\n        return 1 - k / total if len(calls) < 4 else 0\n    return schedule", "from 1 to 0"),
     "returns what is no number": (S + "return {1 - k / total}\n    return schedule", "returned a set, which cannot be graded"),
-    "returns itself": (S + "return schedule\n    return schedule", "The test could not go on"),
+    "returns itself": (S + "return schedule\n    return schedule", "argument must be a string or a real number, not 'function'"),
     "is of a class": ("class decay:\n    def __init__(self, total): pass\n    def __float__(self): return 1.0\n    def __call__(self, k): return self", "The test could not go on"),
 }  # fmt: skip
 

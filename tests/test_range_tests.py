@@ -1,6 +1,7 @@
 """Range tests: what they record, what they put back, and what each rule reads off a curve whose answer is known."""
 
 import copy
+import json
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,11 +13,13 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.range_tasks import SCORED, TUNED
+from benchmarks.range_tests import RECORD, ends
 from lrlib import range_tests
 from lrlib.models import initial_parameters
 from lrlib.range_tests import RULES, RangeTest, Suggestion, on_even_grid, range_test, restored, running_mean
 from lrlib.range_tests.batches import one_pass
-from lrlib.range_tests.stacked import lowest
+from lrlib.range_tests.stacked import LOWER, MIDDLE, UPPER, lowest
 from lrlib.schedules import constant
 from lrlib.tasks import Task, mean_squared_error
 
@@ -569,3 +572,10 @@ def test_a_figure_names_each_suggestion_and_is_drawn_without_any() -> None:
     with pytest.raises(ValueError, match="rules must be one of"):
         plots.plot_range_test(good, rules=["best"])
     plt.close("all")
+
+
+def test_the_interval_in_use_is_that_of_the_committed_record() -> None:
+    record = json.loads(RECORD.read_text(encoding="utf-8"))  # nothing is trained here
+    assert record.keys() == {name for name, *_ in [*TUNED, *SCORED]}, "run python -m benchmarks range_tests"
+    assert all(record[name]["rules"].keys() == RULES.keys() for name, *_ in SCORED)
+    assert ends() == pytest.approx((LOWER, MIDDLE, UPPER), abs=0.005)

@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import ipywidgets
@@ -326,7 +327,10 @@ def test_a_burst_of_moves_trains_for_the_last() -> None:
     np.testing.assert_allclose(unpack(result["validation"]), run.validation_loss, rtol=1e-9)
 
 
-def test_while_the_reader_looks_the_run_is_compiled_and_the_next_one_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_the_reader_looks_the_run_is_compiled_and_the_next_one_is_fast(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LRLIB_CACHE_DIR", str(tmp_path))  # what an earlier run compiled is not there
     digits = tasks.digits_mlp()
     own = tasks.Task("own", lambda: torch.nn.Linear(64, 10), digits.train, digits.validation, digits.loss)
     engines, start = [], training.start

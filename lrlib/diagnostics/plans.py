@@ -35,8 +35,8 @@ class Plan:
         self._highest = 0.0
         self._joined: dict[int, float] = {}
         self.settled = 0  # groups whose ratio is known
-        self._from, self._groups = 0, len(rates)
-        self._rows: list[tuple[float, ...]] = []  # of the updates ahead
+        self.first, self._groups = 0, len(rates)
+        self.rows: list[tuple[float, ...]] = []  # of the updates ahead, from number ``first`` on; changed in place
         self.settle(0, rates)
 
     def settle(self, step: int, rates: Sequence[float]) -> None:
@@ -51,7 +51,8 @@ class Plan:
             planned = float(self._parts[0](step, step + 1)[0])
             self._ratios += [rates[index] / planned if planned > 0 else float("nan") for index in new]
             self._joined |= {index: rates[index] / self._highest for index in new}
-        self._rows, self._groups, self.settled = [], len(rates), len(self._ratios)
+        self.rows.clear()
+        self._groups, self.settled = len(rates), len(self._ratios)
 
     def joins(self, step: int, group: int, rate: float) -> float | None:
         """The plan's rate, if the group has come with this update and by itself has more than the plan's highest."""
@@ -61,7 +62,7 @@ class Plan:
     def rejoin(self, step: int, group: int) -> None:
         """Take the rate of a group that came later for one of the start, and its ratio to the highest there."""
         self._ratios[group] = self._joined.pop(group)
-        self._rows = []
+        self.rows.clear()
 
     def has_joined(self, group: int) -> bool:
         """Whether a group came after the start, and its ratio may still be another."""
@@ -69,15 +70,15 @@ class Plan:
 
     def rates(self, step: int) -> tuple[float, ...]:
         """The rate planned for each group at one update; NaN where nothing is planned."""
-        place = step - self._from
-        if not 0 <= place < len(self._rows):
-            self._from, place = step, 0
+        place = step - self.first
+        if not 0 <= place < len(self.rows):
+            self.first, place = step, 0
             ahead = BLOCK if all(getattr(part, "cheap", False) for part in self._parts) else 1
             columns = [part(step, step + ahead) for part in self._parts]
             columns = (columns + columns[:1] * self._groups)[: self._groups]
             ratios = self._ratios or [1.0] * self._groups
-            self._rows = list(zip(*(c.tolist() for c in map(np.multiply, columns, ratios)), strict=True))
-        return self._rows[place]
+            self.rows[:] = zip(*(c.tolist() for c in map(np.multiply, columns, ratios)), strict=True)
+        return self.rows[place]
 
     def stretch(self, group: int, first: int, end: int) -> Array:
         """The rates planned for one group at the updates from ``first`` to before ``end``."""

@@ -31,7 +31,7 @@ class Signs:
         first = resumed or not used
         stride = max((now - before for now, before in zip(counters, self._counters, strict=False)), default=0)
         self._strides = self._strides + 1 if stride > 1 and used else 0
-        if first or min(rates) <= 0 or self._strides == 2 or rates[0] != used[-1][0]:  # something may be told
+        if first or self.loaded is not None or self._strides == 2 or self._may_be_told(rates, used):
             drivers = states(schedulers)
             for kind, group, why in [
                 *self._not_a_rate(rates, used),
@@ -45,6 +45,15 @@ class Signs:
         self.loaded, self._counters = None, counters
         if not used:
             self._first_counters = counters
+
+    def _may_be_told(self, rates: Rates, used: Sequence[Rates]) -> bool:
+        """Whether the rates are any that the signs below look for: most updates are done with here."""
+        rate, begin = rates[0], used[:3]
+        return (
+            not all(0 < value < math.inf for value in rates)
+            or rate > used[-1][0]  # a cosine that climbs again
+            or (len(begin) == 3 and rate == begin[2][0] and rate != used[-1][0])  # a warm-up that begins anew
+        )
 
     def at_the_end(self, schedulers: list[LRScheduler], used: Sequence[Rates]) -> Iterator[Departure]:
         """The sign that only a whole run can give: a scheduler that was never stepped."""

@@ -12,7 +12,10 @@ from torch.optim import Optimizer
 
 HALF = {torch.float16, torch.bfloat16}  # their squares leave their range
 SMALL = 2**15  # up to so many numbers a step of Python costs more than a copy of the model
-KEPT = 20  # measurements that stay as they are before all are turned into numbers
+KEPT = 10  # measurements that stay as they are before all are turned into numbers
+
+# the step, its tensors' ids and lengths, the gradient's scale, and norms, or of a small model what they are taken of
+_Kept = tuple[int, list[int], list[int], float, Tensor | list[Tensor]]
 
 
 class UpdateSizes:
@@ -24,12 +27,13 @@ class UpdateSizes:
 
     def __init__(self, optimizer: Optimizer, names: Mapping[int, str]) -> None:
         self._optimizer, self._names = optimizer, names  # names: by the id of the tensor
-        self.begun = self._small = self._with_gradient = False
+        self.begun = self._with_gradient = False
+        self._quiet = torch.no_grad()
         self._tensors: list[Tensor] = []
-        self._before: list[Tensor] = []  # the weights; of a small model in one piece
-        self._rest: list[Tensor] = []  # norms of the weights and of the gradients; of a small model the gradient
-        self._kept: list[tuple[int, list[int], float, Tensor | list[Tensor]]] = []
-        self._lengths: dict[int, list[int]] = {}  # of the tensors, by the step of a small model
+        self._lengths: list[int] = []  # theirs, of a small model
+        self._before: list[Tensor] = []  # the weights; of a small model in one piece, the gradients behind them
+        self._rest: list[Tensor] = []  # norms of the weights and of the gradients
+        self._kept: list[_Kept] = []
         self._measured: dict[int, tuple[float, float]] = {}
         self._ratios: dict[str, dict[int, float]] = {}
 
@@ -38,11 +42,10 @@ class UpdateSizes:
         groups = self._optimizer.param_groups
         tensors = [tensor for group in groups for tensor in group["params"] if tensor.requires_grad]
         gradients = self._gradients() if with_gradient else []
-        self._small = bool(tensors) and _are_small(tensors)
-        with torch.no_grad():
-            if self._small:
-                self._before = [_whole(tensors)]
-                self._rest = [_whole(gradients)] if gradients else []
+        self._lengths = _lengths_if_small(tensors)
+        with self._quiet:
+            if self._lengths:
+                self._before = [_whole(tensors + gradients)]
             else:
                 self._before = [tensor.clone() for tensor in tensors]
                 self._rest = _norms(tensors + gradients)
@@ -50,21 +53,17 @@ class UpdateSizes:
 
     def end(self, step: int) -> None:
         """Keep what the update changed, under its number."""
-        tensors, before, rest = self._tensors, self._before, self._rest
-        with torch.no_grad():
-            late = [] if self._with_gradient else self._gradients()
-            if self._small:
-                if late:
-                    rest = [_whole(late)]
-                kept: Tensor | list[Tensor] = [_whole(tensors).sub_(before[0]), before[0], *rest]
+        tensors, before = self._tensors, self._before
+        late = [] if self._with_gradient else self._gradients()
+        with self._quiet:
+            if self._lengths:
+                kept: Tensor | list[Tensor] = [before[0], _whole(tensors + late)]
             else:
                 if tensors:
                     torch._foreach_sub_(before, tensors)
-                kept = _stacked(_norms(before) + rest + _norms(late))
+                kept = _stacked(_norms(before) + self._rest + _norms(late))
         scale = getattr(self._optimizer, "grad_scale", None)  # a fused optimizer unscales by itself
-        self._kept.append((step, list(map(id, tensors)), 1.0 if scale is None else float(scale), kept))
-        if self._small:
-            self._lengths[step] = [tensor.numel() for tensor in tensors]
+        self._kept.append((step, list(map(id, tensors)), self._lengths, 1.0 if scale is None else float(scale), kept))
         self.drop()
         if len(self._kept) >= KEPT:
             self._fetch()
@@ -84,10 +83,10 @@ class UpdateSizes:
         return self._ratios
 
     def _fetch(self) -> None:
-        for step, ids, scale, kept in self._kept:
-            numbers = kept.tolist() if isinstance(kept, Tensor) else _norms_of_parts(kept, self._lengths.pop(step))
+        for step, ids, lengths, scale, kept in self._kept:
+            numbers = kept.tolist() if isinstance(kept, Tensor) else _norms_of_parts(kept, lengths)
             count, found = len(ids), []
-            for name, moved, size in zip(ids, numbers[:count], numbers[count:], strict=False):
+            for name, moved, size in zip(ids, numbers, numbers[count:], strict=False):
                 if size > 0:
                     found.append(moved / size)
                     self._ratios.setdefault(self._names.get(name, "not of the model"), {})[step] = found[-1]
@@ -103,9 +102,10 @@ class UpdateSizes:
         return [gradient.coalesce().values() if gradient.is_sparse else gradient for gradient in held]
 
 
-def _are_small(tensors: list[Tensor]) -> bool:
+def _lengths_if_small(tensors: list[Tensor]) -> list[int]:
+    lengths = [tensor.numel() for tensor in tensors]
     kinds = {(tensor.is_cpu, tensor.dtype) for tensor in tensors}
-    return sum([tensor.numel() for tensor in tensors]) <= SMALL and kinds <= {(True, torch.float32)}
+    return lengths if sum(lengths) <= SMALL and kinds <= {(True, torch.float32)} else []
 
 
 def _whole(tensors: list[Tensor]) -> Tensor:
@@ -114,11 +114,17 @@ def _whole(tensors: list[Tensor]) -> Tensor:
 
 
 def _norms_of_parts(kept: list[Tensor], lengths: list[int]) -> list[float]:
-    """Those of each tensor's update, of each tensor, and of the gradient, from whole copies of the three."""
-    moved, before, *gradient = (tensor.numpy() for tensor in kept)
+    """Those of each tensor's update, of each tensor, and of the gradient, from the weights before and after.
+
+    The gradient is behind the weights in one of both.
+    """
+    old, new = (tensor.numpy() for tensor in kept)
+    count = sum(lengths)
+    moved = new[:count] - old[:count]
     bounds = list(pairwise(accumulate(lengths, initial=0)))
-    parts = [whole[first:end] for whole in (moved, before) for first, end in bounds]
-    return [math.sqrt(part.dot(part)) for part in [*parts, *gradient]]
+    parts = [whole[first:end] for whole in (moved, old) for first, end in bounds]
+    parts += [whole[count:] for whole in (old, new) if len(whole) > count]
+    return [math.sqrt(part.dot(part)) for part in parts]
 
 
 def _norms(tensors: list[Tensor]) -> list[Tensor]:

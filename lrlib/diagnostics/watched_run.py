@@ -18,7 +18,7 @@ from lrlib.diagnostics.plans import Array, Plan
 from lrlib.diagnostics.signs import Signs
 from lrlib.diagnostics.torch_schedulers import states
 
-TOLD = 200  # losses that are kept as they were told before all are turned into numbers
+TOLD = 100  # losses that are kept as they were told before all are turned into numbers
 
 Tell = Callable[[Departure], object]
 
@@ -49,6 +49,7 @@ class WatchedRun:
         self._peak, self._peaked = 0.0, 0  # the highest rate planned, among how many updates
         self._resumed = self._ledger.start > 0
         self._signs = Signs()
+        self._as_planned = self._quick_way()
         self._told: list[tuple[int, float | Tensor]] = []  # losses; a device may still compute some
         self._loss_first: bool | None = None  # whether losses are told before their update
 
@@ -67,7 +68,7 @@ class WatchedRun:
         else:  # what has no graph may be a running mean, changed in place
             self._told.append((step, value.detach() if value.requires_grad else value.clone()))
         if len(self._told) >= TOLD:
-            self._settle()
+            self._add_losses()
 
     def validation(self, value: float | Tensor) -> None:
         """Record the loss on examples held out, at the number of updates made so far."""
@@ -114,9 +115,33 @@ class WatchedRun:
         """Tell of rates that are off, before the update that is about to use them."""
         if self._plan is None:
             self._look(rates)
-        else:
+        elif not self._as_planned(rates):
             self._compare(self._plan, rates)
         self._resumed = False
+
+    def _quick_way(self) -> Callable[[tuple[float, ...]], bool]:
+        """Make the function that nearly every update is done with: are all rates as planned? If so, it says so and
+        writes the plan down; else it leaves all to ``_compare``.
+        """
+        plan, near, start = self._plan, self._tolerance, self._ledger.start
+        used, planned, off = self._ledger.used, self._ledger.planned, self._off
+        if plan is None:
+            return lambda _: False
+        rows = plan.rows
+
+        def as_planned(rates: tuple[float, ...]) -> bool:
+            number = len(used)
+            if off or self._resumed or not number or len(planned) != number or len(rates) != plan.settled:
+                return False
+            place = start + number - plan.first
+            goals = rows[place] if 0 <= place < len(rows) else plan.rates(start + number)
+            for rate, goal in zip(rates, goals, strict=True):
+                if not abs(rate - goal) <= near * goal:
+                    return False
+            planned.append(goals)
+            return True
+
+        return as_planned
 
     def _count(self, rates: tuple[float, ...]) -> None:
         """The update with these rates was made."""
@@ -134,21 +159,13 @@ class WatchedRun:
         return False
 
     def _compare(self, plan: Plan, rates: tuple[float, ...]) -> None:
-        ledger, near, number = self._ledger, self._tolerance, len(self._ledger.used)
+        ledger, number = self._ledger, len(self._ledger.used)
         step = ledger.start + number
         if len(ledger.planned) > number:  # by an update that was begun and failed
             ledger.planned.pop()
         if len(rates) != plan.settled:
             plan.settle(step, rates)
         planned = plan.rates(step)
-        for rate, goal in zip(rates, planned, strict=True):  # equal or nearly so, as a rule; this is the quick way
-            if not abs(rate - goal) <= near * goal:
-                break
-        else:
-            ledger.planned.append(planned)
-            self._off.clear()
-            if not ledger.used or len(ledger.used[-1]) == len(rates):
-                return
         came = range(len(ledger.used[-1]), len(rates)) if ledger.used else ()
         tolerance = max(self._tolerance, self._rounding())
         self._peak = max(self._peak, *planned, *map(max, ledger.planned[self._peaked :]))
@@ -166,7 +183,8 @@ class WatchedRun:
                 self._report(Departure(step, group, due, rates[group], why))
         if off - self._off:
             self._explain(plan, rates, sorted(off - self._off), tolerance)
-        self._off = off
+        self._off.clear()
+        self._off.update(off)
 
     def _explain(self, plan: Plan, rates: tuple[float, ...], groups: list[int], tolerance: float) -> None:
         used, planned = self._ledger.used, self._ledger.planned[-1]
@@ -205,12 +223,24 @@ class WatchedRun:
             self._tell(departure)
 
     def _settle(self) -> None:
-        """Put what was told and measured into the ledger, with one wait for all losses on a device."""
+        """Put what was told and measured into the ledger."""
+        self._add_losses()
+
+    def _add_losses(self) -> None:
         told, self._told = self._told, []
-        held = [value.reshape(()).float() for _, value in told if isinstance(value, Tensor)]
-        numbers = iter(torch.stack(held).tolist() if held else [])
-        for step, value in told:
-            self._ledger.add_loss(step, next(numbers) if isinstance(value, Tensor) else value)
+        for (step, _), number in zip(told, _numbers([value for _, value in told]), strict=True):
+            self._ledger.add_loss(step, number)
+
+
+def _numbers(values: list[float | Tensor]) -> list[float]:
+    """With one wait for a device, unless they are of several kinds."""
+    if all([isinstance(value, Tensor) for value in values]):
+        try:
+            numbers: list[float] = torch.stack(values).reshape(len(values)).tolist()  # type: ignore[arg-type]
+            return numbers
+        except RuntimeError:
+            pass
+    return [float(value) for value in values]
 
 
 def _warn(departure: Departure) -> None:

@@ -1,6 +1,7 @@
 """A watch over a torch training loop: the rates that its updates use, and what these do to the weights."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
@@ -15,6 +16,7 @@ from lrlib.diagnostics.update_sizes import UpdateSizes
 from lrlib.diagnostics.watched_run import Tell, WatchedRun
 
 _WATCHED: WeakSet[Optimizer] = WeakSet()
+_RATE = itemgetter("lr")
 
 
 class Monitor(WatchedRun):
@@ -93,11 +95,11 @@ class Monitor(WatchedRun):
         names = {id(tensor): name for name, tensor in model.named_parameters()}
         self._sizes = UpdateSizes(self._optimizer, names)
         self._schedulers: list[LRScheduler] | None = None
-        self._rates: tuple[float, ...] | None = None
         _WATCHED.add(self._optimizer)
+        before, after = self._hooks()
         self._handles = [
-            self._optimizer.register_step_pre_hook(self._before_step),
-            self._optimizer.register_step_post_hook(self._after_step),
+            self._optimizer.register_step_pre_hook(before),
+            self._optimizer.register_step_post_hook(after),
             self._optimizer.register_load_state_dict_post_hook(self._after_loading),
         ]
 
@@ -127,7 +129,7 @@ class Monitor(WatchedRun):
         self.close()
 
     def _rates_now(self) -> tuple[float, ...]:
-        return tuple([float(group["lr"]) for group in self._optimizer.param_groups])
+        return tuple(map(float, map(_RATE, self._optimizer.param_groups)))
 
     def _drivers(self) -> list[LRScheduler]:
         if self._plan is not None:  # asked for where the plan was left
@@ -146,24 +148,35 @@ class Monitor(WatchedRun):
         self._resumed, self._schedulers = True, None
         self._signs.loaded = self._rates_now()
 
-    def _before_step(self, _: Optimizer, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        flag = getattr(self._optimizer, "found_inf", None)  # a fused optimizer is told of an overflow, and skips
-        if flag is not None and bool(flag):
-            self._rates = None
-            return
-        rates = tuple([float(group["lr"]) for group in self._optimizer.param_groups])
-        self._check_rates(rates)
-        self._rates = rates
-        if len(self._ledger.used) % self._every == 0:
-            closure = args[1] if len(args) > 1 else keywords.get("closure")
-            self._sizes.begin(with_gradient=closure is None)
+    def _hooks(self) -> tuple[Callable[..., None], Callable[..., None]]:
+        """What is called before and after each update.
 
-    def _after_step(self, *_: Any) -> None:
-        if self._rates is None:
-            return
-        if self._sizes.begun:
-            self._sizes.end(self._ledger.count)
-        self._count(self._rates)
+        Between two calls the processor has done a whole update, and has this code to fetch anew: few calls and names.
+        """
+        used, sizes, every = self._ledger.used, self._sizes, self._every
+        as_planned, check = self._as_planned, self._check_rates
+        rates: tuple[float, ...] | None = None
+
+        def before(optimizer: Optimizer, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+            nonlocal rates
+            flag = getattr(optimizer, "found_inf", None)  # a fused optimizer is told of an overflow, and skips
+            if flag is not None and bool(flag):
+                rates = None
+                return
+            rates = tuple(map(float, map(_RATE, optimizer.param_groups)))
+            if not as_planned(rates):
+                check(rates)
+            if len(used) % every == 0:
+                closure = args[1] if len(args) > 1 else keywords.get("closure")
+                sizes.begin(with_gradient=closure is None)
+
+        def after(*_: Any) -> None:
+            if rates is not None:
+                if sizes.begun:
+                    sizes.end(self._ledger.count)
+                used.append(rates)
+
+        return before, after
 
     def _settle(self) -> None:
         super()._settle()

@@ -154,12 +154,13 @@ def share(successes: int, runs: int, *, of: str = "") -> Interval:
     >>> print(share(10, 10))
     1 [0.692, 1] (share, 10 runs)
     """
-    from scipy.stats import binomtest
+    from scipy.special import betaincinv
 
     runs = _check.integer("runs", runs, at_least=1)
     successes = _check.integer("successes", successes, at_least=0, at_most=runs)
-    found = binomtest(successes, runs).proportion_ci(0.95, method="exact")
-    return Interval(successes / runs, float(found.low), float(found.high), runs, "share", of)
+    low = float(betaincinv(successes, runs - successes + 1, 0.025)) if successes else 0.0
+    high = float(betaincinv(successes + 1, runs - successes, 0.975)) if successes < runs else 1.0
+    return Interval(successes / runs, low, high, runs, "share", of)
 
 
 def share_difference(a: Interval, b: Interval, *, of: str = "") -> Interval:
@@ -191,11 +192,11 @@ def exact(value: float, *, scale: str = "value", of: str = "") -> Interval:
 
 def _student(values: np.ndarray, scale: str, of: str, *, resolution: float = 1.0) -> Interval:
     """Student's interval on ``scale``; on a logarithmic one widened by the factor ``resolution`` on either side."""
-    from scipy.stats import t
+    from scipy.special import stdtrit  # scipy.stats, which wraps it, takes half a second to import
 
     forward, back = _axis(scale)
     places = forward(values)
-    half = float(t.ppf(0.975, len(places) - 1)) * places.std(ddof=1) / math.sqrt(len(places)) + math.log(resolution)
+    half = float(stdtrit(len(places) - 1, 0.975)) * places.std(ddof=1) / math.sqrt(len(places)) + math.log(resolution)
     middle = float(places.mean())
     estimate, low, high = (float(back(middle + d)) for d in (0, -half, half))
     return Interval(estimate, low, high, len(places), scale, of)

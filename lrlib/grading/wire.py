@@ -47,6 +47,9 @@ class Far:
         return f"<function {self.__name__}>"
 
 
+Far.__name__ = "function"  # so Python's own messages, which students read, call it
+
+
 class Codec:
     """Values to frames and back.
 

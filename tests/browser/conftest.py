@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 READY = "[...document.querySelectorAll('.lrlab-host')].every((host) => host.dataset.ready === 'true')"
 
 
@@ -57,17 +57,35 @@ class Watched:
         assert not self.errors, f"complained: {self.errors}"
 
 
+@pytest.fixture(scope="session")
+def contexts(chromium: Any) -> Iterator[Callable[[bool], Any]]:
+    """``contexts(scripts)`` holds all pages with, or without, JavaScript: one for each page costs half a second."""
+    opened: dict[bool, Any] = {}
+
+    def of(scripts: bool) -> Any:
+        if scripts not in opened:
+            opened[scripts] = chromium.new_context(java_script_enabled=scripts)
+        return opened[scripts]
+
+    yield of
+    for context in opened.values():
+        context.close()
+
+
 @pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[..., Watched]]:
-    """``visit(url, origin, ...)`` opens a page whose requests to other origins are refused and recorded."""
-    contexts = []
+def visit(contexts: Callable[[bool], Any]) -> Iterator[Callable[..., Watched]]:
+    """``visit(url, origin, ...)`` opens a page whose requests to other origins are refused and recorded.
+
+    What a page stores is gone with it.
+    """
+    opened: list[tuple[Any, str]] = []
 
     def open_page(
         url: str, *, origin: str, width: int = 900, scripts: bool = True, before: str = "", wait: bool = True
     ) -> Watched:
-        context = chromium.new_context(viewport={"width": width, "height": 900}, java_script_enabled=scripts)
-        contexts.append(context)
-        page = context.new_page()
+        page = contexts(scripts).new_page()
+        opened.append((page, origin))
+        page.set_viewport_size({"width": width, "height": 900})
         page.set_default_timeout(120_000)  # a machine may be busy with other tests
         watched = Watched(page)
 
@@ -92,8 +110,11 @@ def visit(chromium: Any) -> Iterator[Callable[..., Watched]]:
         return watched
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page, origin in opened:
+        if origin.startswith(("http:", "file:")):
+            place = {"origin": "file://" if origin.startswith("file:") else origin, "storageTypes": "all"}
+            page.context.new_cdp_session(page).send("Storage.clearDataForOrigin", place)
+        page.close()
 
 
 class _Quiet(SimpleHTTPRequestHandler):
