@@ -47,7 +47,7 @@ class Far:
         return f"<function {self.__name__}>"
 
 
-Far.__name__ = "function"  # so Python's own messages, which students read, call it
+Far.__name__ = "function"  # what Python calls it in its own messages, which students read
 
 
 class Codec:
