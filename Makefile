@@ -26,7 +26,7 @@ export WORKERS
 export MALLOC_TRIM_THRESHOLD_ ?= 1000000000
 export MALLOC_MMAP_THRESHOLD_ ?= 1000000000
 
-.PHONY: help venv book serve lab assignments grade formgrader browser test test-package test-book test-quick nbval bench lint format clean distclean
+.PHONY: help venv book serve lab assignments grade formgrader browser test test-quick nbval bench lint format clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -58,7 +58,6 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml
 NOTEBOOKS = find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*'
 PAGE = $(basename $(firstword $(shell find chapters -name '$(CHAPTER).ipynb' -o -name '$(CHAPTER).md')))
 ONE := _build/$(CHAPTER)
-OF_THE_BOOK := tests/browser/test_book.py
 
 # After a build that failed or was stopped the parsed pages are dropped: kept, they would let the next one pass in silence.
 ifeq ($(CHAPTER),)
@@ -111,19 +110,9 @@ browser: $(STAMP)
 
 # Notebooks that the build has executed as they are now are not executed again: their outputs are compared.
 # worksteal: a module's tests share what they build, so they stay in one process until the other has nothing left to do.
-test: test-package test-book
-
-test-package: browser
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests lrlib --ignore $(OF_THE_BOOK)
-
-test-book: browser
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(OF_THE_BOOK)
+test: browser
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests lrlib
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope -p tests.executed_notebooks --nbval-lax chapters
-
-# `make -j book test`: the package is tested while the book is built, the book when it stands.
-ifneq ($(filter book,$(MAKECMDGOALS)),)
-test-book: book
-endif
 
 test-quick: $(STAMP)
 	$(BIN)/python -m pytest -q -x -n $(WORKERS) -m "not browser and not slow" tests lrlib
