@@ -1,10 +1,11 @@
 """Executes notebooks side by side, each in a kernel of its own, the one that takes longest first."""
 
 import asyncio
+import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from warm_kernels import warm_kernels
 
 # pyplot draws each figure at the end of its cell, and the picture that is kept is drawn once more: that is enough.
 DRAW_ONCE = (
@@ -53,11 +55,16 @@ def execute_all(
 
         return list(await asyncio.gather(*map(one, paths)))
 
+    with warm_kernels() if len(paths) > 2 * workers else contextlib.nullcontext():
+        return _in_a_thread(all_of_them())
+
+
+def _in_a_thread(work_to_do: Coroutine[Any, Any, list[Execution]]) -> list[Execution]:
     # The event loop has a thread of its own: in the main thread nbclient would take Ctrl-C for itself.
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    work = asyncio.run_coroutine_threadsafe(all_of_them(), loop)
+    work = asyncio.run_coroutine_threadsafe(work_to_do, loop)
     try:
         return work.result()
     finally:

@@ -48,6 +48,8 @@ class Copies:
         self._task, self._device, self._autocast = task, device, autocast
         self._model = copy.deepcopy(model).to(device, dtype)  # the reader's own module stays as it is
         self._forward = self._trained = stacked_forward(self._model, task.stacking)
+        self._one_by_one = device.type == "cpu" and task.stacking != "chain"  # in evaluation: what a cache can hold
+        self._evaluated = stacked_forward(self._model, "loop") if self._one_by_one else self._forward
         self.stacking = task.stacking  # in training
         if autocast is not None and task.stacking == "vmap":  # which autocast reaches in part only
             self.stacking = "loop"
@@ -90,19 +92,31 @@ class Copies:
     def _evaluate(
         self, tensors: Tensors, group: Group, inputs: Any, targets: Any, examples: int, step: int
     ) -> dict[str, np.ndarray]:
-        own, count = self._own(tensors, group), min(examples, len(tree_leaves(targets)[0]))
-        total = {name: torch.zeros(len(group.index), dtype=torch.float64) for name in self._measures}
-        with self._drawing("evaluation", group, step):
-            for begin in range(0, count, EVALUATION_BATCH):
-                rows = slice(begin, min(begin + EVALUATION_BATCH, count))
-                outputs = self._forward(own, _copied(inputs, rows), True)
-                found = vmap(self._measured, in_dims=(0, None))(outputs, _copied(targets, rows))
-                for name, values in found.items():
-                    total[name] += values.cpu().double() * (rows.stop - begin)
-        return {name: (value / count).numpy() for name, value in total.items()}
+        own, runs = self._own(tensors, group), len(group.index)
+        count = min(examples, len(tree_leaves(targets)[0]))
+        size, parts = 1 if self._one_by_one else runs, []
+        for first in range(0, runs, size):
+            some = {name: tensor[first : first + size] for name, tensor in own.items()}
+            total = {name: torch.zeros(size, dtype=torch.float64) for name in self._measures}
+            with self._drawing("evaluation", group, step):
+                for begin in range(0, count, EVALUATION_BATCH):
+                    rows = slice(begin, min(begin + EVALUATION_BATCH, count))
+                    outputs = self._evaluated(some, _copied(inputs, rows), True)
+                    for name, values in self._measured(outputs, _copied(targets, rows), size).items():
+                        total[name] += values.cpu().double() * (rows.stop - begin)
+            parts.append({name: (value / count).numpy() for name, value in total.items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in self._measures}
 
-    def _measured(self, outputs: Any, targets: Any) -> dict[str, Tensor]:
-        return {name: measure(outputs, targets) for name, measure in self._measures.items()}
+    def _measured(self, outputs: Any, targets: Any, runs: int) -> dict[str, Tensor]:
+        """Loss and metrics, each (runs,)."""
+
+        def measured(outputs: Any, targets: Any) -> dict[str, Tensor]:
+            return {name: measure(outputs, targets) for name, measure in self._measures.items()}
+
+        if runs == 1:  # the same numbers without the cost of vmap
+            one = measured(tree_map(lambda t: t[0], outputs), targets)
+            return {name: torch.as_tensor(value)[None] for name, value in one.items()}
+        return vmap(measured, in_dims=(0, None))(outputs, targets)
 
     @torch.no_grad()
     def with_statistics(self, tensors: Tensors, inputs: Any, *, step: int) -> Tensors:

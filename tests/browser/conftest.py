@@ -147,13 +147,21 @@ BARE_COLOURS = {"light": "background: #ffffff; color: #222222", "dark": "backgro
 
 
 @pytest.fixture
-def show_body(tmp_path: Path, visit: Callable[..., Watched], serve: Callable[[Path], str]) -> Callable[..., Watched]:
+def show_body(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    visit: Callable[..., Watched],
+    serve: Callable[[Path], str],
+) -> Callable[..., Watched]:
     """``show_body(html)`` opens a page with nothing else on it, over http or, with ``way="file"``, from a file."""
+    home = tmp_path_factory.getbasetemp()  # one server for all: each takes half a second to stop
 
     def show(body: str, *, theme: str = "light", way: str = "http", **options: Any) -> Watched:
         text = BARE_PAGE.format(theme=theme, colours=BARE_COLOURS[theme], body=body)
-        (tmp_path / "page.html").write_text(text, encoding="utf-8")
-        origin = serve(tmp_path) if way == "http" else tmp_path.as_uri()
-        return visit(f"{origin}/page.html", origin=origin, **options)
+        page = tmp_path / "page.html"
+        page.write_text(text, encoding="utf-8")
+        origin = serve(home) if way == "http" else tmp_path.as_uri()
+        address = f"{origin}/{page.relative_to(home).as_posix()}" if way == "http" else page.as_uri()
+        return visit(address, origin=origin, **options)
 
     return show
