@@ -17,6 +17,8 @@ AGAIN ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Tests wait for browsers and kernels now and then: with one more of them than cores, no core does.
+TESTERS := $(shell expr $(WORKERS) + 1)
 HTML := _build/html
 # One thread a process: these networks are too small to share, and two pools of threads fight each other.
 export OMP_NUM_THREADS ?= 1
@@ -47,12 +49,15 @@ help:
 
 venv: $(STAMP)
 
+# pip would compile all modules one after the other. What a package's own tests hold is not needed; a few files are
+# templates and no Python, which is no failure.
 $(STAMP): requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile \
 		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $(PIP_INSTALL_ARGS) -r requirements.txt -c constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true
 	@touch $@
 
 NOTEBOOKS = find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*'
@@ -111,7 +116,7 @@ browser: $(STAMP)
 # Notebooks that the build has executed as they are now are not executed again: their outputs are compared.
 # worksteal: a module's tests share what they build, so they stay in one process until the other has nothing left to do.
 test: browser
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests lrlib
+	$(BIN)/python -m pytest -q -n $(TESTERS) --dist worksteal tests lrlib
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope -p tests.executed_notebooks --nbval-lax chapters
 
 test-quick: $(STAMP)

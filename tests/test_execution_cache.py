@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "extensions"))
 import execution_cache  # noqa: E402
 from execution_cache import ExecutedNotebooks, Sources, fingerprint  # noqa: E402
 from notebook_runner import Execution, execute_all  # noqa: E402
+from warm_kernels import ForkedKernel, warm_kernels  # noqa: E402
 
 
 def write_notebook(path: Path, *cells: str, kept: str | None = None) -> Path:
@@ -235,6 +236,39 @@ def test_an_interrupt_stops_the_kernels_and_keeps_nothing(project: Path, monkeyp
         signal.signal(signal.SIGINT, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
+@pytest.mark.slow
+def test_forked_kernels_begin_alike_each_in_its_own_folder_and_end(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAID_BEFORE", "here")
+    look = (
+        "import os, sys; x = ['torch' in sys.modules, 'lrlib' in sys.modules, os.getcwd(), os.environ['SAID_BEFORE']]"
+    )
+    cells = {
+        "good": [look, "y = globals().get('y', 0) + 1", "import subprocess", "print(*x, y, subprocess.call('true'))"],
+        "again": [look, "y = globals().get('y', 0) + 1", "print(*x, y, os.getppid())"],
+        "raises": ["1 / 0"],
+        "dies": ["import os; os._exit(3)"],
+    }
+    paths = [write_notebook(project / "chapters" / f"{name}.ipynb", *code) for name, code in cells.items()]
+    with warm_kernels():
+        nursery = ForkedKernel.nursery
+        while not nursery.ready:
+            time.sleep(0.1)
+        found = {e.path.stem: e for e in execute_all(paths, workers=2, timeout=60, done=lambda _: None)}
+        parent = nursery._process.pid
+        begun = f"True False {project / 'chapters'} here 1"
+        assert found["good"].notebook.cells[-1].outputs[0].text == f"{begun} 0\n"
+        assert found["again"].notebook.cells[-1].outputs[0].text == f"{begun} {parent}\n"
+        assert "ZeroDivisionError" in found["raises"].error
+        assert "died" in found["dies"].error
+        left = subprocess.run(["ps", "--ppid", str(parent), "-o", "pid="], capture_output=True, text=True, check=False)
+        assert left.stdout == ""
+    with pytest.raises(ProcessLookupError):
+        os.kill(parent, 0)
 
 
 def outcomes(project: Path) -> dict[str, tuple[bool, bool]]:

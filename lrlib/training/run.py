@@ -201,11 +201,17 @@ def compile_ahead(calls: Iterable[Mapping[str, Any]]) -> None:
     >>> [len(sweep(**call, learning_rates=[0.01, 0.1], engine="compiled")) for call in calls]
     [2, 2]
     """
+    compiled_ahead(calls)
+
+
+def compiled_ahead(calls: Iterable[Mapping[str, Any]]) -> list[Compilation | None]:
+    """What :func:`compile_ahead` has compiled, one for each call; None for what cannot be compiled."""
     ours = Settings.__annotations__.keys() - {"engine"}
     made = [
-        compilation_for(call["task"], **{name: value for name, value in call.items() if name in ours})
+        None
+        if call.get("engine") == "torch"
+        else compilation_for(call["task"], **{name: value for name, value in call.items() if name in ours})
         for call in calls
-        if call.get("engine") != "torch"
     ]
 
     def compiled(one: Compilation) -> None:
@@ -214,6 +220,7 @@ def compile_ahead(calls: Iterable[Mapping[str, Any]]) -> None:
 
     with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
         list(pool.map(compiled, [one for one in made if one is not None]))
+    return made
 
 
 def _example(task: Any) -> nn.Module:

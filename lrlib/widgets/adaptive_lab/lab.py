@@ -9,6 +9,8 @@ import numpy as np
 
 from lrlib import _check, training
 from lrlib.tasks import Task
+from lrlib.training.compiled import Compilation
+from lrlib.training.run import compiled_ahead
 from lrlib.updates import UpdateRule, has_effective_rates
 from lrlib.widgets.adaptive_lab.still import Drawn, adaptive_still
 from lrlib.widgets.hosting.controls import Choice, Control, LogSlider, Slider, Toggle
@@ -18,13 +20,7 @@ from lrlib.widgets.trainer.choices import offered_tasks
 from lrlib.widgets.trainer.choices import rules as rules_of
 from lrlib.widgets.trainer.page_data import page_obstacle, tasks_and_data
 from lrlib.widgets.trainer.programs import training_programs
-from lrlib.widgets.trainer.trained_lab import (
-    BREATH,
-    THRESHOLD,
-    advance,
-    as_in_a_page,
-    device_choice,
-)
+from lrlib.widgets.trainer.trained_lab import BREATH, THRESHOLD, advance, as_in_a_page, device_choice
 from lrlib.widgets.training_lab.lab import TASKS
 
 EVALUATIONS = 20  # on the way of a run
@@ -201,19 +197,21 @@ class AdaptiveLab(Lab):
         await advance(stack, show, watch=lambda: spreads.append(_spreads(stack)[0]))
         show()
 
-    def _start(self, name: str, rates: list[float], asked: Mapping[str, Any]) -> training.Stack:
+    def _start(self, name: str, rates: list[float], asked: Mapping[str, Any], **options: Any) -> training.Stack:
+        plan = self._plan(name, asked)
+        return training.start(**plan, learning_rates=rates, seed=asked["seed"], **options)
+
+    def _plan(self, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         task = self._tasks[asked["task"]]
-        return training.start(
-            task,
-            learning_rates=rates,
-            rule=next(rule for rule in self.rules.values() if rule.name == name),
-            batch_size=self.batch_size,
-            steps=self.steps,
-            seed=asked["seed"],
-            eval_every=max(1, self.steps // EVALUATIONS),
-            record_updates=True,
+        return {
+            "task": task,
+            "rule": next(rule for rule in self.rules.values() if rule.name == name),
+            "batch_size": self.batch_size,
+            "steps": self.steps,
+            "eval_every": max(1, self.steps // EVALUATIONS),
+            "record_updates": True,
             **as_in_a_page(task, asked["device"]),
-        )
+        }
 
     def _show(self, name: str, stack: training.Stack, asked: dict[str, Any], spreads: list[np.ndarray]) -> None:
         run = stack.records()[0]
@@ -235,15 +233,17 @@ class AdaptiveLab(Lab):
         settings = {name: value for name, value in self.read().items() if name.startswith("rate_")}
         settings |= {"task": self.controls["task"].value, "seed": self.controls["seed"].value, "device": "cpu"}
         if self._recording is None or self._recording[0] != settings:
-            self._recording = settings, {rule.name: self._record(rule.name, settings) for rule in self.rules.values()}
+            names = [rule.name for rule in self.rules.values()]
+            compilations = zip(names, compiled_ahead(self._plan(name, settings) for name in names), strict=True)
+            self._recording = settings, {name: self._record(name, settings, made) for name, made in compilations}
         return self._recording[1]
 
-    def _record(self, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    def _record(self, name: str, settings: dict[str, Any], compilation: Compilation | None) -> dict[str, Any]:
         slider = self.specs[f"rate_{name}"]
         count = 0 if self.kernel_only else RECORDED_RATES  # a figure that stands shows one run
         grid = np.geomspace(slider.minimum, slider.maximum, count)  # type: ignore[union-attr]
         rates = sorted({*(float(f"{rate:.3g}") for rate in grid), settings[f"rate_{name}"]})
-        stack = self._start(name, rates, settings)
+        stack = self._start(name, rates, settings, compilation=compilation)
         every = max(1, self.steps // RECORDED_SPREADS)
         at = sorted({1, *range(every, self.steps + 1, every), self.steps})
         spreads = []
