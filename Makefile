@@ -57,7 +57,7 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile \
 		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $(PIP_INSTALL_ARGS) -r requirements.txt -c constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -e .
-	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true
+	@$(BIN)/python -m compileall -qq -j 0 -x 'site-packages/.*/tests?/' $(VENV)/lib || true
 	@touch $@
 
 NOTEBOOKS = find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*'

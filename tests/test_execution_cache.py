@@ -257,6 +257,7 @@ def test_forked_kernels_begin_alike_each_in_its_own_folder_and_end(
     with warm_kernels():
         nursery = ForkedKernel.nursery
         while not nursery.ready:
+            assert nursery._process.poll() is None
             time.sleep(0.1)
         found = {e.path.stem: e for e in execute_all(paths, workers=2, timeout=60, done=lambda _: None)}
         parent = nursery._process.pid

@@ -56,6 +56,15 @@ def test_what_does_not_fit_is_named(changes, message):
         task(**changes)
 
 
+def test_infinity_is_found_among_others_and_large_numbers_are_no_fault():
+    large = torch.tensor([3e38, 3e38, -1.0, 0.0, 2.0, 1.0]).unsqueeze(1)  # their sum has no place in float32
+    assert torch.isinf(large.sum())
+    task(train=(large, X))
+    large[2:4, 0] = torch.tensor([torch.inf, -torch.inf])
+    with pytest.raises(ValueError, match="free of NaN and infinity, but got '2 such entries'"):
+        task(train=(large, X))
+
+
 def test_losses_agree_with_torch():
     generator = torch.Generator().manual_seed(0)
     logits, classes = torch.randn(7, 4, 5, generator=generator, dtype=torch.float64), torch.arange(28).view(7, 4) % 5

@@ -106,11 +106,11 @@ def test_a_host_that_cannot_load_the_widgets_front_end_shows_the_page_s_lab(serv
 def _run(page: Any, cell: Any, lab: str) -> None:
     """Run a cell until its lab is there: JupyterLab, while it loads, may lose a key or a widget's first view."""
     seen = []
-    for patience in (PATIENCE / 12, PATIENCE / 6, PATIENCE / 3, PATIENCE):
+    for _ in range(4):
         cell.locator(".cm-content").click()
         page.keyboard.press("Shift+Enter")
         try:
-            cell.locator(lab).wait_for(timeout=patience)
+            cell.locator(lab).wait_for(timeout=PATIENCE / 3)
             return
         except TimeoutError:
             seen.append(cell.inner_text())
