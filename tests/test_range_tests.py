@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset, WeightedRandomSampler
 
 from benchmarks.range_tasks import SCORED, TUNED
 from benchmarks.range_tests import RECORD, ends
@@ -182,14 +182,24 @@ def test_the_generator_of_a_loader_is_put_back() -> None:
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_the_batches_of_a_loader_are_its_own(own: bool) -> None:
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"shuffle": True},
+        {"shuffle": True, "drop_last": True},
+        {"shuffle": False},
+        {"sampler": RandomSampler(range(20), replacement=True, num_samples=37)},
+        {"sampler": WeightedRandomSampler([1.0] * 20, 37)},
+    ],
+)
+def test_the_batches_of_a_loader_are_its_own(own: bool, how: dict[str, Any]) -> None:
     """Also where they are taken at once: the same rows in the same order, the same draws from the generators."""
     data = TensorDataset(torch.randn(20, 6), torch.arange(20), torch.randn(20, 2, 2))
     found = []
     for taken in (one_pass, lambda loader: loader):
         torch.manual_seed(0)
         generator = torch.Generator().manual_seed(3) if own else None
-        loader = DataLoader(data, batch_size=8, shuffle=True, generator=generator)
+        loader = DataLoader(data, batch_size=8, generator=generator, **how)
         passes = [list(taken(loader)) for _ in range(2)]
         found.append((passes, torch.get_rng_state(), (generator or torch.default_generator).get_state()))
         assert (one_pass(loader) is loader) is False

@@ -4,7 +4,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, TensorDataset, default_collate
+from torch import Tensor
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    RandomSampler,
+    SequentialSampler,
+    TensorDataset,
+    default_collate,
+)
 
 
 def endless(loader: Iterable[Any]) -> Iterator[Any]:
@@ -38,6 +46,13 @@ def one_pass(loader: Iterable[Any]) -> Iterable[Any]:
 
 def _rows(tensors: Any, order: Iterable[list[int]], generator: torch.Generator | None) -> Iterator[list[Any]]:
     torch.empty((), dtype=torch.int64).random_(generator=generator)  # the seed that an iterator draws for its workers
-    for rows in order:
-        chosen = torch.tensor(rows)
+    for chosen in _chosen(order):
         yield [tensor[chosen] for tensor in tensors]
+
+
+def _chosen(order: Iterable[list[int]]) -> Iterable[Tensor]:
+    """The rows of each batch; where the order of a whole pass is drawn at its beginning, all are told at once."""
+    if type(order) is BatchSampler and type(order.sampler) in (RandomSampler, SequentialSampler):
+        size, batches = order.batch_size, torch.tensor(list(order.sampler), dtype=torch.int64).split(order.batch_size)
+        return [rows for rows in batches if len(rows) == size or (len(rows) and not order.drop_last)]
+    return map(torch.tensor, order)

@@ -54,7 +54,7 @@ def training_step(task: Task, rule: UpdateRule, *, clip_norm: float | None = Non
     rule = rule.bind(trained, [shapes[name] for name in trained])
 
     def drawn(names: Sequence[str], seed: int, dtype: torch.dtype) -> list[Tensor]:
-        fresh = dict(initial_parameters(task.model, seed=seed).named_parameters())
+        fresh = dict((initial_parameters(task.model, seed=seed) if seed else model).named_parameters())
         return [
             fresh[name].detach().to(dtype if fresh[name].is_floating_point() else None, copy=True) for name in names
         ]
