@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
-from torch.utils.data import DataLoader, RandomSampler, TensorDataset, WeightedRandomSampler
+from torch.utils.data import DataLoader, RandomSampler, Sampler, TensorDataset, WeightedRandomSampler
 
 from benchmarks.range_tasks import SCORED, TUNED
 from benchmarks.range_tests import RECORD, ends
@@ -206,6 +206,45 @@ def test_the_batches_of_a_loader_are_its_own(own: bool, how: dict[str, Any]) -> 
     for a, b in zip(*map(tree_leaves, found), strict=True):
         assert torch.equal(a, b)
     assert one_pass(plain := DataLoader(data, batch_size=8, collate_fn=list)) is plain
+
+
+def test_an_optimizer_clears_gradients_in_its_own_way() -> None:
+    calls = []
+
+    class Own(torch.optim.SGD):
+        def zero_grad(self, set_to_none: bool = True) -> None:
+            calls.append(set_to_none)
+            super().zero_grad(set_to_none)
+
+    model = network()
+    range_test(model, Own(model.parameters(), lr=0.1), batches(), loss_of, steps=4)
+    assert len(calls) == 4
+
+
+def test_gradients_do_not_add_up_from_update_to_update() -> None:
+    model, seen = nn.Linear(1, 1, bias=False), []
+
+    class Watching(torch.optim.SGD):
+        def step(self, closure: Any = None) -> None:
+            seen.append(float(model.weight.grad))
+
+    range_test(model, Watching(model.parameters(), lr=0.1), [torch.ones(1, 1)], lambda m, x: m(x).sum(), steps=3)
+    assert seen == [1.0, 1.0, 1.0]
+
+
+def test_a_readers_own_sampler_is_asked_for_one_batch_at_a_time() -> None:
+    asked = []
+
+    class Endless(Sampler[int]):
+        def __iter__(self) -> Iterator[int]:
+            while True:
+                asked.append(len(asked) % 20)
+                assert len(asked) < 100
+                yield asked[-1]
+
+    data = TensorDataset(torch.arange(20))
+    passed = iter(one_pass(DataLoader(data, batch_size=8, sampler=Endless())))
+    assert next(passed)[0].tolist() == asked == list(range(8))
 
 
 def test_the_record_is_what_the_optimizer_used_and_groups_keep_their_ratio() -> None:
