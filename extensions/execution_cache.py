@@ -7,6 +7,7 @@ all of ``lrlib`` counts. A folder appears whole, when the last cell has run, or 
 """
 
 import ast
+import gc
 import hashlib
 import json
 import os
@@ -297,6 +298,7 @@ def _drop_unused_caches(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    gc.set_threshold(20_000, 50, 100)  # else a quarter of Sphinx's time goes into looking for garbage in its trees
     app.connect("config-inited", _allow_references_to_other_pages)
     app.connect("env-get-outdated", _execute)
     app.connect("source-read", _choose_cache)

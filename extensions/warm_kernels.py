@@ -5,11 +5,11 @@ takes. ``lrlib`` is imported by each notebook for itself.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
 import runpy
-import select
 import signal
 import subprocess
 import sys
@@ -56,7 +56,7 @@ class Nursery:
 
     def __enter__(self) -> "Nursery":
         command = [sys.executable, "-P", __file__]  # -P: the folder of this file is no place to import from
-        pipe, self._ready = subprocess.PIPE, False
+        pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True)
         assert self._process.stdin
         assert self._process.stdout
@@ -66,27 +66,24 @@ class Nursery:
     def __exit__(self, *error: object) -> None:
         self._process.communicate()  # nothing more will be asked for
 
-    @property
-    def ready(self) -> bool:
-        """Whether all is imported."""
-        if not self._ready and select.select([self._said], [], [], 0)[0]:
-            self._ready = bool(self._said.readline())
-        return self._ready
-
     def fork(self, **asked: Any) -> int:
-        """The process id of a new kernel; see :func:`become_kernel` for what can be asked."""
-        self._asked.write(json.dumps(asked) + "\n")
-        self._asked.flush()
-        return int(self._said.readline())
+        """The process id of a new kernel, once all is imported; see :func:`become_kernel` for what can be asked."""
+        with contextlib.suppress(BrokenPipeError):
+            self._asked.write(json.dumps(asked) + "\n")
+            self._asked.flush()
+        answer = self._said.readline()
+        if not answer:
+            raise RuntimeError(f"the process that kernels are forked from has ended, with {self._process.wait()}")
+        return int(answer)
 
 
 class ForkedKernel(LocalProvisioner):
-    """A kernel that was forked; started as ever as long as the imports are not done, or if it is not this Python's."""
+    """A kernel that was forked; started as ever if it is not this Python's."""
 
     nursery: Nursery
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
-        if cmd[0] != sys.executable or LAUNCHER not in cmd or not self.nursery.ready:
+        if cmd[0] != sys.executable or LAUNCHER not in cmd:
             return await super().launch_kernel(cmd, **kwargs)
         arguments = cmd[cmd.index(LAUNCHER) :]
         pid = self.nursery.fork(arguments=arguments, folder=kwargs["cwd"], environment=kwargs["env"])
@@ -126,22 +123,18 @@ class Forked:
 
 
 def fork_on_demand() -> None:
-    """Say that all is imported; then, for each line of standard input, fork a kernel and say its process id."""
+    """Import all; then, for each line of standard input, fork a kernel and say its process id."""
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as a kernel has it
     for name in IMPORTED:
         importlib.import_module(name)
+    gc.freeze()  # each kernel's collector would look through all of this again and again, and copy its pages
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are not waited for
-    say("ready")
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
             become_kernel(**json.loads(line))
-        say(pid)
-
-
-def say(what: object) -> None:
-    sys.stdout.write(f"{what}\n")
-    sys.stdout.flush()
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
 
 
 def become_kernel(arguments: list[str], folder: str | None, environment: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """One thread, no window, the same random examples at every run; and which tests are slow."""
 
+import gc
 import os
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -20,3 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is imported by now lasts to the end: the collector need not look through it at each turn

@@ -245,7 +245,8 @@ def test_forked_kernels_begin_alike_each_in_its_own_folder_and_end(
 ) -> None:
     monkeypatch.setenv("SAID_BEFORE", "here")
     look = (
-        "import os, sys; x = ['torch' in sys.modules, 'lrlib' in sys.modules, os.getcwd(), os.environ['SAID_BEFORE']]"
+        "import gc, os, sys; frozen = gc.get_freeze_count() > 100_000\n"
+        "x = ['torch' in sys.modules, 'lrlib' in sys.modules, frozen, os.getcwd(), os.environ['SAID_BEFORE']]"
     )
     cells = {
         "good": [look, "y = globals().get('y', 0) + 1", "import subprocess", "print(*x, y, subprocess.call('true'))"],
@@ -256,18 +257,18 @@ def test_forked_kernels_begin_alike_each_in_its_own_folder_and_end(
     paths = [write_notebook(project / "chapters" / f"{name}.ipynb", *code) for name, code in cells.items()]
     with warm_kernels():
         nursery = ForkedKernel.nursery
-        while not nursery.ready:
-            assert nursery._process.poll() is None
-            time.sleep(0.1)
         found = {e.path.stem: e for e in execute_all(paths, workers=2, timeout=60, done=lambda _: None)}
         parent = nursery._process.pid
-        begun = f"True False {project / 'chapters'} here 1"
+        begun = f"True False True {project / 'chapters'} here 1"
         assert found["good"].notebook.cells[-1].outputs[0].text == f"{begun} 0\n"
         assert found["again"].notebook.cells[-1].outputs[0].text == f"{begun} {parent}\n"
         assert "ZeroDivisionError" in found["raises"].error
         assert "died" in found["dies"].error
         left = subprocess.run(["ps", "--ppid", str(parent), "-o", "pid="], capture_output=True, text=True, check=False)
         assert left.stdout == ""
+        os.kill(parent, signal.SIGKILL)
+        with pytest.raises(RuntimeError, match="the process that kernels are forked from has ended, with -9"):
+            execute_all(paths, workers=2, timeout=60, done=lambda _: None)
     with pytest.raises(ProcessLookupError):
         os.kill(parent, 0)
 
