@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nbgrader.api import Gradebook
+from nbgrader.api import Gradebook, get_alembic_version
 from small_course import STEP, WHY, filled_in, save, source
 from traitlets.config.loader import PyFileConfigLoader
 
 from lrlib import grading
 from lrlib.grading.__main__ import main
 from lrlib.grading.course import Course, CourseError
+from lrlib.grading.course.converters import version_of_tables
 from lrlib.grading.course.layout import read_notebook
 from lrlib.grading.course.release import release
 from lrlib.grading.course.results import results
@@ -246,6 +247,13 @@ def test_cells_cannot_change_under_submissions(course: Course) -> None:
     save(changed, course.source / "steps" / "steps.ipynb")
     with pytest.raises(CourseError, match="has submissions of the older one; start another COURSE folder"):
         release(course)
+
+
+def test_the_version_of_the_gradebooks_tables_is_the_one_that_nbgrader_asks_a_program_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    assert version_of_tables() == get_alembic_version()
 
 
 def test_nbgraders_own_commands_find_the_course(course: Course) -> None:

@@ -82,7 +82,14 @@ def visit(contexts: Callable[[bool], Any]) -> Iterator[Callable[..., Watched]]:
     opened: list[tuple[Any, str]] = []
 
     def open_page(
-        url: str, *, origin: str, width: int = 900, scripts: bool = True, before: str = "", wait: bool = True
+        url: str,
+        *,
+        origin: str,
+        width: int = 900,
+        scripts: bool = True,
+        formulas: bool = True,
+        before: str = "",
+        wait: bool = True,
     ) -> Watched:
         page = contexts(scripts).new_page()
         opened.append((page, origin))
@@ -97,6 +104,8 @@ def visit(contexts: Callable[[bool], Any]) -> Iterator[Callable[..., Watched]]:
         page.on("request", note)
         page.on("console", lambda m: watched.errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: watched.errors.append(str(error)))
+        if not formulas:
+            page.route("**/mathjax/**", lambda route: route.fulfill(body="", content_type="text/javascript"))
         if before:
             page.add_init_script(before)
         page.goto(url, wait_until="load")

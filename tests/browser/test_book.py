@@ -13,6 +13,7 @@ from browser.conftest import without
 
 ROOT = Path(__file__).parents[2]
 BOOK = Path(os.environ.get("LRBOOK_HTML", ROOT / "_build" / "html"))
+MOMENTUM = "chapters/step_size/momentum.html"
 ROOMS = ("lrlib", "tuning", "updates", "widgets")  # of the pages of the reference, which are made alike
 PAGES = sorted(
     str(page.relative_to(BOOK))
@@ -45,8 +46,16 @@ def test_every_public_name_is_in_the_reference(room: str) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_page_on_the_web(name: str, visit: Callable[..., Any], serve: Callable[[Path], str]) -> None:
     origin = serve(BOOK)
-    watched = visit(f"{origin}/{name}", origin=origin)
+    watched = visit(f"{origin}/{name}", origin=origin, formulas=False)  # they take as long as all else on a page
     _labs_are_alive(watched.page)
+    watched.assert_clean()
+
+
+@pytest.mark.skipif(MOMENTUM not in PAGES, reason="NO BOOK: there is no such page")
+def test_formulas_are_set_on_the_web_too(visit: Callable[..., Any], serve: Callable[[Path], str]) -> None:
+    origin = serve(BOOK)
+    watched = visit(f"{origin}/{MOMENTUM}", origin=origin)
+    assert _formulas(watched.page) > 50
     watched.assert_clean()
 
 
@@ -54,6 +63,7 @@ def test_page_on_the_web(name: str, visit: Callable[..., Any], serve: Callable[[
 def test_page_from_a_file_on_a_phone_and_in_the_dark(name: str, visit: Callable[..., Any]) -> None:
     watched = visit(f"{BOOK.as_uri()}/{name}", origin=BOOK.as_uri(), width=390)
     page = watched.page
+    assert _formulas(page) >= page.locator("article .math.notranslate").count()
     assert _too_wide(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 391
     _labs_are_alive(page)
@@ -62,6 +72,15 @@ def test_page_from_a_file_on_a_phone_and_in_the_dark(name: str, visit: Callable[
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     assert _pictures_on_a_card(page) == []
     watched.assert_clean()
+
+
+def _formulas(page: Any) -> int:
+    """How many formulas are set, none of them with an error in it."""
+    if page.locator("script[src*=mathjax]").count():
+        page.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise")
+        page.evaluate("MathJax.startup.promise")
+    assert page.locator("mjx-merror").all_inner_texts() == []
+    return page.locator("mjx-container").count()
 
 
 def _labs_are_alive(page: Any) -> None:

@@ -1,32 +1,32 @@
 """nbgrader's own converters, run in this process for one assignment and student, with their failures in a line."""
 
 import logging
-import os
-import sys
 import warnings
-from pathlib import Path
 from unittest.mock import patch
 
-from nbgrader.api import Gradebook
+from alembic.script import ScriptDirectory
+from nbgrader import api
 from nbgrader.converters.base import BaseConverter
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.dbutil import ALEMBIC_DIR
 
 from lrlib.grading.course.layout import Course, CourseError
 
 
 def make_gradebook(course: Course) -> None:
-    """Make ``gradebook.db`` whole, if it is not there.
-
-    nbgrader asks the program ``alembic``, which lies beside Python, for the version of its tables.
-    """
+    """Make ``gradebook.db`` whole, if it is not there."""
     whole = course.root / "gradebook.db"
     if not whole.exists():
         unfinished = whole.with_suffix(".unfinished")
         unfinished.unlink(missing_ok=True)
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        with patch.dict(os.environ, PATH=path), Gradebook(f"sqlite:///{unfinished}", "learning_rate"):
-            pass
+        with patch.object(api, "get_alembic_version", version_of_tables):
+            api.Gradebook(f"sqlite:///{unfinished}", "learning_rate").close()
         unfinished.rename(whole)
+
+
+def version_of_tables() -> str | None:
+    """What nbgrader would start the program ``alembic`` for, which takes seconds and may not be on the path."""
+    return ScriptDirectory(ALEMBIC_DIR).get_current_head()
 
 
 class _Records(logging.Handler):
