@@ -108,7 +108,7 @@ ROWS = [
     ("digits MLP", tasks.digits_mlp, muon, TorchMuon, 64, 32, 50),
     ("digits CNN", tasks.digits_cnn, updates.sgd, torch.optim.SGD, 64, 32, 20),
     ("digits CNN", tasks.digits_cnn, updates.adam, torch.optim.Adam, 64, 32, 20),
-    ("transformer", tasks.pydoc_transformer, updates.adam, torch.optim.Adam, 16, 16, 6),
+    ("transformer", tasks.pydoc_transformer, updates.adam, torch.optim.Adam, 16, 16, 40),
 ]
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
@@ -114,27 +114,25 @@ def sources() -> str | None:
 
     Modules and kernels are read when they are first needed, so this is asked anew each time. A file counts as changed
     when its contents were modified (mtime) or when it came to lie where it lies (ctime: a copy may keep an old mtime).
+    One that is new since the first call is imported by none that is not changed.
     """
-    files = sorted(_found(str(_ROOT)))
-    if not files or max(changed for *_, changed in files) > STARTED - _AT_REST:
+    try:
+        found = list(map(os.stat, _files()))  # a short sweep is not much longer
+    except OSError:
         return None
-    return _digest(tuple((path, mtime, size) for path, mtime, size, _ in files))
-
-
-def _found(folder: str) -> Iterator[tuple[str, int, int, float]]:
-    """Path, mtime in ns, size and last change in s of each source below a folder."""
-    with os.scandir(folder) as entries:  # pathlib takes five times as long, and a short sweep is not much longer
-        for entry in entries:
-            if entry.is_dir():
-                yield from _found(entry.path)
-            elif entry.name.endswith((".py", ".c")):
-                found = entry.stat()
-                yield entry.path, found.st_mtime_ns, found.st_size, max(found.st_mtime, found.st_ctime)
+    if not found or max(max(one.st_mtime, one.st_ctime) for one in found) > STARTED - _AT_REST:
+        return None
+    return _digest(tuple((one.st_mtime_ns, one.st_size) for one in found))
 
 
 @cache
-def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
+def _files() -> list[str]:
+    return sorted(str(path) for path in _ROOT.rglob("*") if path.suffix in {".py", ".c"} and path.is_file())
+
+
+@cache
+def _digest(states: tuple[tuple[int, int], ...]) -> str:
     digest = hashlib.sha256(f"{torch.__version__}\0{sys.version}".encode())
-    for path, _, size in files:
+    for path, (_, size) in zip(_files(), states, strict=True):
         digest.update(f"{Path(path).relative_to(_ROOT)}\0{size}\0".encode() + Path(path).read_bytes())
     return digest.hexdigest()

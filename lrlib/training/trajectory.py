@@ -67,7 +67,9 @@ def descend(
     if first.shape not in {shape, shape[1:]} or not np.isfinite(first).all():
         _check.fail("start", f"finite numbers of shape {shape[1:]} or {shape}", start)
     points = torch.from_numpy(np.broadcast_to(first, shape).copy())
-    noises = noise * torch.randn((steps, *shape), generator=generator, dtype=torch.float64)
+    noises = torch.zeros((steps + 1, *shape), dtype=torch.float64)  # one more step, for the loss at the end
+    if noise > 0:
+        noises[:-1] = noise * torch.randn((steps, *shape), generator=generator, dtype=torch.float64)
     program, note = _choice(surface, rule, engine, runs=len(rates), steps=steps)
     if program is None:
         visited, loss = _eager(surface, rule, points, rates, noises)
@@ -110,7 +112,7 @@ def _eager(
 ) -> tuple[np.ndarray, np.ndarray]:
     state = rule.init([points])
     visited, losses = [points], []
-    for noise in noises:
+    for noise in noises[:-1]:
         here = points.detach().requires_grad_()  # torch.autograd, since torch.func takes a second to load
         loss = surface.function(here)
         [gradient] = torch.autograd.grad(loss.sum(), here)
@@ -125,8 +127,7 @@ def _compiled(
     program: Program, rule: UpdateRule, points: Tensor, rates: Tensor, noises: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
     state = named_tensors(rule.init([points]))
-    padded = torch.cat([noises, torch.zeros_like(noises[:1])])  # one more step, for the loss at the end
-    result = program.run({"points": points, **state, "rates": rates, "noise": padded})
+    result = program.run({"points": points, **state, "rates": rates, "noise": noises})
     return result.recorded["visited"], result.recorded["loss"]
 
 
