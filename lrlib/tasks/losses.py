@@ -1,5 +1,8 @@
 """Losses and metrics of one run, in operations that also batch well over many."""
 
+from collections.abc import Callable
+from typing import Any
+
 from torch import Tensor
 
 
@@ -9,6 +12,17 @@ def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
     Twin: ``torch.nn.functional.cross_entropy`` on flattened inputs.
     """
     return -logits.log_softmax(-1).gather(-1, classes.unsqueeze(-1)).mean()
+
+
+def in_evaluation(measure: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """What gives the same numbers to rounding where no gradient is asked for, in less time if there is such a way."""
+    return _plain_cross_entropy if measure is cross_entropy else measure
+
+
+def _plain_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
+    # with ten classes torch's own log_softmax takes five times as long
+    below = logits - logits.amax(-1, keepdim=True)
+    return (below.exp().sum(-1).log() - below.gather(-1, classes.unsqueeze(-1)).squeeze(-1)).mean()
 
 
 def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
