@@ -128,6 +128,7 @@ def fork_on_demand() -> None:
     for name in IMPORTED:
         importlib.import_module(name)
     gc.freeze()  # each kernel's collector would look through all of this again and again, and copy its pages
+    gc.set_threshold(5_000, 20, 20)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are not waited for
     for line in sys.stdin:
         pid = os.fork()
