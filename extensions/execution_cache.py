@@ -7,6 +7,7 @@ all of ``lrlib`` counts. A folder appears whole, when the last cell has run, or 
 """
 
 import ast
+import contextlib
 import gc
 import hashlib
 import json
@@ -132,14 +133,24 @@ class Sources:
             return set(self.files)
         names: set[str] = set()
         for cell in code_cells(notebook):
-            try:
-                code = TransformerManager().transform_cell(cell)
-                names |= imported_modules(code)
-                if "get_ipython" in code or opaque(code):  # magics become calls of get_ipython()
-                    return set(self.files)
-            except SyntaxError:
+            code = plain_python(cell)
+            if code is None or "get_ipython" in code or opaque(code):  # magics become calls of get_ipython()
                 return set(self.files)
+            names |= imported_modules(code)
         return self.closure(names)
+
+
+@cache
+def plain_python(cell: str) -> str | None:
+    """Return a cell as Python reads it, its magics as calls of ``get_ipython``; None if it is no Python."""
+    with contextlib.suppress(SyntaxError):  # nearly all are, and IPython takes a while
+        ast.parse(cell)
+        return cell
+    with contextlib.suppress(SyntaxError):
+        code = TransformerManager().transform_cell(cell)
+        ast.parse(code)
+        return code
+    return None
 
 
 def code_cells(notebook: Path) -> list[str]:
@@ -151,11 +162,11 @@ def files_named(notebook: Path, root: Path) -> set[Path]:
     """Return the files of the project whose paths, as seen from the notebook's folder, stand in its code as texts."""
     found: set[Path] = set()
     for cell in code_cells(notebook):
-        try:
-            tree = ast.parse(TransformerManager().transform_cell(cell))
-        except SyntaxError:
-            continue
-        texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and type(node.value) is str]
+        texts = [
+            node.value
+            for node in ast.walk(ast.parse(plain_python(cell) or ""))
+            if isinstance(node, ast.Constant) and type(node.value) is str
+        ]
         texts = [text for text in texts if re.fullmatch(r"[\w./-]{3,200}", text)]
         paths = [Path(os.path.normpath(notebook.parent / text)) for text in texts]
         found |= {path for path in paths if path.is_file() and path.is_relative_to(root)}

@@ -17,10 +17,15 @@ settings.load_profile("deterministic")
 SLOW = {"test_compiler_parity", "test_compiler_primitives", "test_training_compiled"}
 
 
+# They come first: left to the end, one process would be at them while the others have nothing to do.
+LONGEST = {"test_course_assignments", "test_course_formgrader", "test_course", "test_execution_cache", "test_tuning"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 def pytest_collection_finish() -> None:
