@@ -32,6 +32,7 @@ ROWS = [
     ("digits MLP", tasks.digits_mlp, torch.optim.SGD, 64, 400),
     ("digits MLP", tasks.digits_mlp, torch.optim.Adam, 64, 400),
     ("digits MLP, 512 wide", lambda: tasks.digits_mlp(hidden=(512, 512)), torch.optim.Adam, 64, 200),
+    ("digits MLP, 3 × 1024 wide, 2.2 M", lambda: tasks.digits_mlp(hidden=(1024,) * 3), torch.optim.Adam, 64, 60),
     ("transformer", tasks.pydoc_transformer, torch.optim.Adam, 16, 60),
 ]
 TURNS = 800  # of the table of parts

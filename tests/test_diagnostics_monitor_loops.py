@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 from torch.optim import lr_scheduler
 
-from lrlib import schedules
+from lrlib import schedules, tasks
 from lrlib.curves import read
 from lrlib.diagnostics import Departure, Monitor
+from lrlib.models import initial_parameters
 from lrlib.schedules import torch_rates
 
 Make = Callable[[torch.optim.Optimizer], Any]
@@ -439,6 +440,58 @@ def test_odd_tensors() -> None:
     assert norms is not None
     assert norms[0] == pytest.approx(np.sqrt(3 * (4 + 1) + 70_000 + 2), rel=1e-3)
     assert np.isfinite(watch.curve().update_ratio).all()
+
+
+def test_the_update_of_a_large_tensor_is_told_from_a_part_of_its_numbers() -> None:
+    task = tasks.digits_mlp(hidden=(512, 512))
+    model = initial_parameters(task.model, seed=0)
+    named = dict(model.named_parameters())
+    rule = torch.optim.Adam(model.parameters(), lr=0.003)
+    x, y = task.train[0].float(), task.train[1]
+    with Monitor(model, rule, every=1) as watch:
+        for number in range(5):
+            rule.zero_grad()
+            loss = task.loss(model(x[64 * number :][:64]), y[64 * number :][:64])
+            watch.loss(loss)
+            loss.backward()
+            norm = torch.linalg.vector_norm(torch.cat([p.grad.reshape(-1) for p in named.values()]))
+            old = {name: p.detach().clone() for name, p in named.items()}
+            rule.step()
+            assert watch.curve().gradient_norm[-1] == pytest.approx(float(norm), rel=1e-5)  # of all
+            for name, before in old.items():
+                if float(before.norm()) > 0:
+                    ratio = float((named[name].detach() - before).norm() / before.norm())
+                    large = before.numel() > 131_072
+                    assert watch.update_ratios[name][number] == pytest.approx(ratio, rel=0.02 if large else 1e-4)
+    assert sum(p.numel() > 131_072 for p in named.values()) == 1
+
+
+@pytest.mark.parametrize("shape", [(1024, 256), (768, 768), (4096, 64), (150, 3, 20, 20), (300, 1000)])
+def test_the_numbers_told_from_are_spread_over_rows_and_columns(shape: tuple[int, ...]) -> None:
+    weight = torch.nn.Parameter(torch.ones(shape))
+    for column in range(16):
+        rule = torch.optim.SGD([weight], lr=0.5)
+        with torch.no_grad():
+            weight.fill_(1.0)
+        weight.grad = torch.zeros(shape)
+        weight.grad[..., column] = 1.0
+        held: list[int] = []
+        with Monitor(MODEL, rule, every=1) as watch:
+            rule.register_step_pre_hook(lambda *_, watch=watch, to=held: to.append(watch._sizes._before[0].numel()))
+            rule.step()
+        exact = 0.5 / shape[-1] ** 0.5
+        assert watch.update_ratios["not of the model"][0] == pytest.approx(exact, rel=0.03)
+        assert 20_000 < held[0] < 131_072
+
+
+def test_a_large_tensor_that_lies_otherwise_in_memory_is_told_from_whole() -> None:
+    weight = torch.nn.Parameter(torch.ones(600, 500).T)
+    weight.grad = torch.zeros(500, 600)
+    weight.grad[3, 7] = 1.0
+    rule = torch.optim.SGD([weight], lr=1.0)
+    with Monitor(MODEL, rule, every=1) as watch:
+        rule.step()
+    assert watch.update_ratios["not of the model"][0] == pytest.approx(1 / 300_000**0.5, rel=1e-3)
 
 
 def test_nothing_to_train() -> None:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 HALF = {torch.float16, torch.bfloat16}  # their squares leave their range
 SMALL = 2**15  # up to so many numbers a step of Python costs more than a copy of the model
+SAMPLE = 2**16  # of a tensor with twice as many numbers or more, at most so many tell how large its update is
 KEPT = 10  # measurements that stay as they are before all are turned into numbers
 
 # the step, its tensors' ids and lengths, the gradient's scale, and norms, or of a small model what they are taken of
@@ -21,8 +22,9 @@ _Kept = tuple[int, list[int], list[int], float, Tensor | list[Tensor]]
 class UpdateSizes:
     """Measures one update of ``optimizer`` after another: :meth:`begin` before it is made, :meth:`end` after it.
 
-    Between the two one copy of the weights is held. Everything is read, nothing written, and the device not waited for.
-    Of a small model on the CPU whole copies are kept, and their norms taken many at a time.
+    Between the two a copy of the weights is held, of a large tensor one of numbers spread evenly over it; the norm of
+    the gradient is that of all its numbers. Everything is read, nothing written, and the device not waited for. Of a
+    small model on the CPU whole copies are kept, and their norms taken many at a time.
     """
 
     def __init__(self, optimizer: Optimizer, names: Mapping[int, str]) -> None:
@@ -47,8 +49,8 @@ class UpdateSizes:
             if self._lengths:
                 self._before = [_whole(tensors + gradients)]
             else:
-                self._before = [tensor.clone() for tensor in tensors]
-                self._rest = _norms(tensors + gradients)
+                self._before = [_spread(tensor).clone() for tensor in tensors]
+                self._rest = _norms(self._before + gradients)
         self.begun, self._with_gradient, self._tensors = True, with_gradient, tensors
 
     def end(self, step: int) -> None:
@@ -60,7 +62,7 @@ class UpdateSizes:
                 kept: Tensor | list[Tensor] = [before[0], _whole(tensors + late)]
             else:
                 if tensors:
-                    torch._foreach_sub_(before, tensors)
+                    torch._foreach_sub_(before, [_spread(tensor) for tensor in tensors])
                 kept = _stacked(_norms(before) + self._rest + _norms(late))
         scale = getattr(self._optimizer, "grad_scale", None)  # a fused optimizer unscales by itself
         self._kept.append((step, list(map(id, tensors)), self._lengths, 1.0 if scale is None else float(scale), kept))
@@ -106,6 +108,16 @@ def _lengths_if_small(tensors: list[Tensor]) -> list[int]:
     lengths = [tensor.numel() for tensor in tensors]
     kinds = {(tensor.is_cpu, tensor.dtype) for tensor in tensors}
     return lengths if sum(lengths) <= SMALL and kinds <= {(True, torch.float32)} else []
+
+
+def _spread(tensor: Tensor) -> Tensor:
+    """Every so many-th number of a large tensor, in memory's order; a small one itself."""
+    every = tensor.numel() // SAMPLE
+    if every < 2 or not tensor.is_contiguous():
+        return tensor
+    while any(math.gcd(every, size) > 1 for size in tensor.shape):  # it would meet the same few columns in each row
+        every += 1
+    return tensor.detach().view(-1)[::every]
 
 
 def _whole(tensors: list[Tensor]) -> Tensor:

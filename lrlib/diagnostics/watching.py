@@ -35,7 +35,8 @@ class Monitor(WatchedRun):
             one a parameter group. One plan for several groups is that of the highest rate; the others keep their ratio
             to it. None: only what looks wrong by itself is told.
         every: measure gradient and update at every so many updates, the first included; rates are read at each.
-            At such an update one copy of the weights is held.
+            At such an update a copy of the weights is held; of a tensor with more than 131,072 numbers one of some tens
+            of thousands of them, spread evenly, which its ratio is taken from.
         start: the number of the next update; a run that is resumed goes on counting there.
         tolerance: a rate is off its plan from this relative difference on; 1e-4 for a rate that is a tensor.
         on_departure: called with each :class:`Departure` as it is found, before its update is made: it may raise.
@@ -105,7 +106,10 @@ class Monitor(WatchedRun):
 
     @property
     def update_ratios(self) -> Mapping[str, Mapping[int, float]]:
-        """Size of the update over size of the weights of every tensor, by its name and the number of the update."""
+        """Size of the update over size of the weights of every tensor, by its name and the number of the update.
+
+        Of a tensor with more than 131,072 numbers it is that of some tens of thousands of them, spread evenly.
+        """
         return self._sizes.ratios()
 
     def close(self) -> None:
