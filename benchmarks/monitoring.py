@@ -2,7 +2,8 @@
 
 Run by ``make bench``. Ten updates of the one, ten of the other, a few hundred times, in CPU time; nothing is asserted.
 The bar is 2 % at ``every=10``. What a watch adds hardly depends on how long an update takes, as long as the model is
-small, so each row also tells what it adds, and from what length of an update on that is below the bar.
+small, so each row also tells what it adds, and from what length of an update on that is below the bar. Of large tensors
+a part is measured: with 2.2 million weights that is below the bar, and whole copies were at 4.6 %.
 
 The second table tells where it goes, for the shortest update. Torch charges next to nothing for having two hooks. What
 costs is that between two calls of a watch a whole update has gone through the processor's caches: code and data of the
