@@ -19,7 +19,7 @@ from lrlib._compiler import Program, UnsupportedOperation, api, cache_directory,
 from lrlib._compiler import build as building
 from lrlib._compiler.emitter import Kernel
 from lrlib._compiler.expression import Buffer, Leaf
-from lrlib._compiler.identity import identity
+from lrlib._compiler.identity import identity, sources
 from lrlib._compiler.layout import expand, narrow, permute, reshape
 from lrlib._compiler.lower import lower
 from lrlib._compiler.plan import plan
@@ -240,6 +240,17 @@ def test_a_step_with_an_identity_is_traced_once_on_a_machine(tmp_path: Path, mon
     assert not is_compiled(**given)
     monkeypatch.setattr(api, "sources", lambda: "other sources")
     assert not is_compiled(**given)
+
+
+def test_without_one_of_its_sources_a_program_has_no_name(monkeypatch, tmp_path):
+    there, ours = tmp_path / "there.py", "lrlib._compiler.identity."
+    there.write_text("")
+    monkeypatch.setattr(f"{ours}STARTED", there.stat().st_mtime + 60)  # all have been at rest
+    monkeypatch.setattr(f"{ours}_ROOT", tmp_path)
+    monkeypatch.setattr(f"{ours}_files", lambda: [str(there)])
+    assert sources()
+    there.unlink()
+    assert sources() is None
 
 
 def test_only_what_is_fully_told_by_names_and_numbers_has_an_identity() -> None:

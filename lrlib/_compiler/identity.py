@@ -117,7 +117,7 @@ def sources() -> str | None:
     One that is new since the first call is imported by none that is not changed.
     """
     try:
-        found = list(map(os.stat, _files()))  # a short sweep is not much longer
+        found = list(map(os.stat, _files()))  # half a millisecond, beside short sweeps of a few
     except OSError:
         return None
     if not found or max(max(one.st_mtime, one.st_ctime) for one in found) > STARTED - _AT_REST:
