@@ -49,11 +49,12 @@ help:
 
 venv: $(STAMP)
 
-# pip would compile all modules one after the other. What a package's own tests hold is not needed; a few files are
-# templates and no Python, which is no failure.
+# The pip that old Pythons bring takes twice as long, and would compile all modules one after the other. What a package's
+# own tests hold is not needed; a few files are templates and no Python, which is no failure.
 $(STAMP): requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off $(PIP_INSTALL_ARGS) 'pip>=26' || true
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile \
 		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $(PIP_INSTALL_ARGS) -r requirements.txt -c constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -e .

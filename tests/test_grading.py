@@ -2,19 +2,56 @@
 
 # ruff: noqa: E501  (a row of the tables below is one case)
 
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tiny_assignment import LIMITS, PRELUDE, SCALE, SOLUTIONS, STEP, TESTS, code, lost, marks, others, save_source, text
 
 from benchmarks.grading_defences import DEFENCES, ROOT
-from lrlib.grading import Limits, grade, personal_seed
+from lrlib.grading import Limits, checking, grade, personal_seed
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_source(tmp_path_factory.mktemp("source"))
+
+
+def parents() -> set[int]:
+    """The processes that this thread's servers were forked from."""
+    paths = [Path(f"/proc/{server._pid}/stat") for server in checking._own.servers.values()]
+    return {int(path.read_text().rpartition(")")[2].split()[1]) for path in paths}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell whose child a process is")
+def test_all_servers_are_forked_from_one_process_and_that_is_replaced_once_it_has_ended(tmp_path: Path) -> None:
+    def full(number: int) -> bool:
+        folder = tmp_path / str(number)
+        folder.mkdir(exist_ok=True)
+        source = save_source(folder, f"{PRELUDE}\nNUMBER = {number}", {"scale": SCALE})
+        return marks(source, SCALE)["scale"].points == 1
+
+    assert full(1)
+    assert full(2)
+    nursery = checking._nurseries[0]
+    assert parents() == {nursery._process.pid}
+    nursery._process.kill()
+    nursery._process.wait()
+    assert full(2)  # by the server that is still there
+    assert full(3)
+    assert checking._nurseries[0] is not nursery
+    assert checking._nurseries[0]._process.pid in parents()
+    nursery.close()
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        assert pool.submit(_forked_from, PRELUDE).result() == {checking._nurseries[0]._process.pid}
+
+
+def _forked_from(prelude: str) -> set[int]:
+    checking._own.servers.clear()
+    checking.server([prelude], LIMITS)
+    return parents()
 
 
 def test_the_model_solution_is_worth_all_points(source: Path) -> None:

@@ -5,6 +5,7 @@
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from tiny_assignment import (
     save_source,
 )
 
-from lrlib.grading import Limits, landlock
+from lrlib.grading import Limits, checking, landlock
 
 LANDLOCK = pytest.mark.skipif(landlock.version() < 1, reason="the kernel has no Landlock")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands over what a process leaves behind")
@@ -159,13 +160,17 @@ def scale(x):
 
 
 @pytest.fixture
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Limits:
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Limits]:
     """Limits under which neither the fence nor Landlock is there, as on a system that has none."""
     names = "from lrlib.grading import fence, landlock\n"
     patches = "fence.raise_fence = lambda: False\nlandlock.version = lambda: 0\n"
     (tmp_path / "sitecustomize.py").write_text(names + patches, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    return Limits(seconds=LIMITS.seconds, memory_mb=LIMITS.memory_mb + 1)
+    nurseries: list[checking.Nursery] = []
+    monkeypatch.setattr(checking, "_nurseries", nurseries)
+    yield Limits(seconds=LIMITS.seconds, memory_mb=LIMITS.memory_mb + 1)
+    for nursery in nurseries:
+        nursery.close()
 
 
 @LINUX
@@ -180,9 +185,11 @@ def test_what_a_process_leaves_behind_is_ended(source: Path, bare: Limits) -> No
             os.kill(int(found["scale"].output), 0)
 
 
-def test_marks_without_a_fence_are_the_same(source: Path, bare: Limits) -> None:
+def test_marks_without_a_fence_are_the_same(source: Path, bare: Limits, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [DECAY, UNTIL, "import os\ndef scale(x):\n    os._exit(3)", STEP.replace("-", "+")]
-    assert lost(source, *cells, limits=bare) == lost(source, *cells)
+    without = lost(source, *cells, limits=bare)
+    monkeypatch.undo()
+    assert without == lost(source, *cells)
 
 
 REACHES = {
@@ -254,3 +261,19 @@ def scale(x):
 """
     found = marks(source, scale)["scale"]
     assert (found.points, found.output.split()) == (1, ["refused"])
+
+
+@LINUX
+def test_no_socket_but_the_channel_is_open_where_a_student_is(source: Path) -> None:
+    scale = """import os, stat
+def is_socket(number):
+    try:
+        return stat.S_ISSOCK(os.fstat(number).st_mode)
+    except OSError:
+        return False
+def scale(x):
+    print(sum(map(is_socket, range(256))))
+    return 3 * x
+"""
+    found = marks(source, scale)["scale"]
+    assert (found.points, found.output.split()) == (1, ["1"])

@@ -1,5 +1,6 @@
 """The caller's side of a check: it keeps a warm server, the clock and what was printed."""
 
+import atexit
 import contextlib
 import os
 import select
@@ -36,6 +37,63 @@ class Outcome:
     seconds: float = 0  # that it took
 
 
+class Nursery:
+    """The process that this one's servers are forked from, so that torch is imported once for all assignments."""
+
+    def __init__(self) -> None:
+        self._owner = os.getpid()
+        self._folder = tempfile.mkdtemp(prefix="lrlib-grading-")  # nobody else's: who connects is given a server
+        self.address = os.path.join(self._folder, "servers")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.address)
+            listener.listen()
+            command = [sys.executable, "-P", "-m", "lrlib.grading.server", str(listener.fileno())]
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=[listener.fileno()],
+                env=_environment(self._folder),
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+            )
+
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """End the process; a server that is still there goes on. It ends by itself once nobody can ask it any more."""
+        if self._owner == os.getpid():  # this process was not forked from the owner
+            self._process.terminate()
+            self._process.wait()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+_nurseries: list[Nursery] = []  # none or one
+
+
+def prepare() -> None:
+    """Start the process that servers are forked from, for this process and those that are forked from it."""
+    if not _nurseries:
+        _nurseries.append(Nursery())
+
+
+def _connection() -> socket.socket:
+    """A connection to a new server."""
+    prepare()
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(_nurseries[0].address)
+    except OSError:  # that process has ended
+        _nurseries[:] = [Nursery()]
+        connection.connect(_nurseries[0].address)
+    return connection
+
+
+def _environment(folder: str) -> dict[str, str]:
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {f"{kind}_NUM_THREADS": "1" for kind in ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM")}
+    environment |= {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "MPLBACKEND": "Agg"}
+    return environment | {"MPLCONFIGDIR": folder, "PYTHONDONTWRITEBYTECODE": "1", "HOME": folder}
+
+
 class Server:
     """A warm process of its own for one assignment; see :mod:`lrlib.grading.server`."""
 
@@ -43,20 +101,13 @@ class Server:
         self.limits, self._owner = limits, os.getpid()
         self._codec = Codec(lambda *_: None, keep_grad=False)
         self._folder = tempfile.mkdtemp(prefix="lrlib-grading-")
-        self._control, there = socket.socketpair()
+        self._control = _connection()
         self._frames = Frames(self._control)
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        environment |= {f"{kind}_NUM_THREADS": "1" for kind in ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM")}
-        environment |= {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "MPLBACKEND": "Agg"}
-        environment |= {"MPLCONFIGDIR": self._folder, "PYTHONDONTWRITEBYTECODE": "1", "HOME": self._folder}
-        command = [sys.executable, "-P", "-m", "lrlib.grading.server", str(there.fileno())]
-        self._process = subprocess.Popen(
-            command, pass_fds=[there.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        there.close()
         order = {"prelude": prelude, "limits": asdict(limits), "folder": self._folder}
-        self._frames.send(self._codec.encode(order))
-        if error := self._reply():
+        order |= {"environment": _environment(self._folder), "path": [p for p in sys.path if p]}
+        self._frames.send(self._codec.encode({**order, "working_directory": os.getcwd()}))
+        self._pid, error = self._reply()
+        if error:
             self.close()
             raise ValueError(f"source must be a notebook whose prelude runs, but it raised {error}")
 
@@ -65,21 +116,20 @@ class Server:
 
     def close(self) -> None:
         """End the process and what it has started."""
+        if self._owner == os.getpid():  # this process was not forked from the owner
+            with contextlib.suppress(OSError):
+                self._control.shutdown(socket.SHUT_WR)
+                self._control.settimeout(10)
+                while self._control.recv(2**16):
+                    pass
+            shutil.rmtree(self._folder, ignore_errors=True)
         self._control.close()
-        if self._owner != os.getpid():  # this process was forked from the owner
-            return
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     __del__ = close
 
     def check(self, task: dict[str, Any], seconds: float) -> Outcome:
         """Carry out one task of the judge in ``seconds``. Raises Gone if the server itself has ended."""
-        clock, pids = Clock(threading.get_native_id(), self._process.pid), list[int]()
+        clock, pids = Clock(threading.get_native_id(), self._pid), list[int]()
         mine, judge = socket.socketpair()
         output, printed = os.pipe()
         try:
@@ -100,10 +150,11 @@ class Server:
             self._control.sendall(b"g" if isinstance(verdict, str) or verdict["gone"] else b"e")
             statuses = self._reply()
             self._control.settimeout(None)
-        except (Gone, OSError):
+        except (Gone, OSError) as error:
             for pid in pids:
                 _kill(pid)
-            self._process.kill()
+            if isinstance(error, TimeoutError):  # the server is there, but does not answer
+                _kill(self._pid)
             raise Gone("ended") from None
         finally:
             kept.rest()
@@ -205,6 +256,6 @@ def check(prelude: list[str], limits: Limits, task: dict[str, Any], seconds: flo
         try:
             return server(prelude, limits).check(task, seconds)
         except Gone:
-            servers = _own.servers
-            servers.pop((os.getpid(), tuple(prelude), limits)).close()
+            if ended := _own.servers.pop((os.getpid(), tuple(prelude), limits), None):
+                ended.close()
     return Outcome("Your code ended the grader's own process.", look=True, seconds=clock.seconds())

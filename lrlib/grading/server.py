@@ -1,11 +1,12 @@
-"""A warm process with numpy and torch imported, from which the two processes of each check are forked.
+"""One process imports torch; from it a server is forked for each assignment, and from that the two of each check.
 
-It never sees a student's code or a test: what it hands to the judge is a socket on which the caller sends both.
+Only these two see a student's code or a test: what a server hands to the judge is a socket on which both are sent.
 """
 
 import contextlib
 import gc
 import os
+import select
 import shutil
 import signal
 import socket
@@ -27,17 +28,52 @@ START = struct.Struct("!cd")  # the order to start a check: b"f" and for how man
 
 
 def main(number: int) -> None:
-    """Serve the caller at the other end of a socket, until it closes it."""
-    control = socket.socket(fileno=number)
-    codec, frames = Codec(lambda *_: None, keep_grad=False), Frames(control)
-    order = codec.decode(*frames.receive())
-    import numpy  # noqa: F401
+    """Fork a server for each that connects to a listening socket, until standard input ends."""
+    listener = socket.socket(fileno=number)
+    address = listener.getsockname()
+    import matplotlib.pyplot  # noqa: F401
     import torch
 
     torch.set_num_threads(1)  # a forked process cannot use the threads of the one it was forked from
+    gc.collect()
+    gc.freeze()
+    pages.gather()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are not waited for
+    while listener.fileno() in select.select([0, listener.fileno()], [], [])[0]:
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            _become_server(connection)
+        connection.close()
+    shutil.rmtree(Path(address).parent, ignore_errors=True)
+
+
+def _become_server(control: socket.socket) -> NoReturn:
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        serve(control)
+    except BaseException as error:
+        if not isinstance(error, Gone):
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    finally:
+        _leave()
+
+
+def serve(control: socket.socket) -> None:
+    """Serve the caller at the other end of a socket, until it closes it."""
+    codec, frames = Codec(lambda *_: None, keep_grad=False), Frames(control)
+    order = codec.decode(*frames.receive())
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    sys.path[:] = order["path"]
     given: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
     error = ""
     try:
+        os.chdir(order["working_directory"])
         for source in order["prelude"]:
             exec(compile(source, "<prelude>", "exec", dont_inherit=True), given)
     except Exception as raised:
@@ -49,7 +85,7 @@ def main(number: int) -> None:
     limits, base, readable = Limits(**order["limits"]), Path(order["folder"]), landlock.readable()
     running: list[int] = []
     folder = ""
-    frames.send(codec.encode(error))
+    frames.send(codec.encode([os.getpid(), error]))
     while True:
         try:
             command, descriptors, _, _ = socket.recv_fds(control, START.size, 2)

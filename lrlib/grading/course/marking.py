@@ -60,6 +60,10 @@ def mark_all(course: Course, jobs: list[tuple[str, str]], workers: int) -> Itera
 
     A process that dies takes no other submission along: what it had begun is tried once more, by itself.
     """
+    from lrlib.grading.checking import prepare
+
+    if jobs:
+        prepare()
     suspects: list[tuple[str, str]] = []
     waiting = list(reversed(jobs))
     while waiting:
