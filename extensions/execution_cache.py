@@ -23,7 +23,7 @@ from pathlib import Path
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
 from notebook_runner import Execution, execute_all
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -35,6 +35,7 @@ PACKAGE = "lrlib"
 # What brings in code that no import statement shows: imports by name, and code in strings.
 BY_NAME = {"import_module", "__import__", "runpy", "spec_from_file_location"}
 IN_STRINGS = {"exec", "eval"}
+EXECUTED_AS = {"raises-exception", "skip-execution"}  # tags that tell a kernel's client what to do
 
 
 def imported_modules(code: str, module: str = "", *, is_package: bool = False) -> set[str]:
@@ -180,13 +181,20 @@ def _versions() -> list[str]:
         return [platform.python_version()]
 
 
+def _tags(notebook: Path) -> list[list[str]]:
+    """Of each code cell, the tags that its execution hangs on."""
+    cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+    return [[tag for tag in cell.metadata.get("tags", []) if tag in EXECUTED_AS] for cell in cells]
+
+
 def fingerprint(notebook: Path, sources: Sources) -> str:
     """Return a name for all that the outputs of ``notebook`` hang on."""
     root, modules = sources.root, sources.of_notebook(notebook)
     beside = [path for path in notebook.parent.iterdir() if path.is_file() and path.suffix not in {".ipynb", ".md"}]
     files = [sources.files[name] for name in sorted(modules)] + sources.data_files(modules)
     files += sorted({*beside, *files_named(notebook, root)})
-    digest = hashlib.sha256(json.dumps([*_versions(), notebook.name, *code_cells(notebook)]).encode())
+    code = [code_cells(notebook), _tags(notebook)]
+    digest = hashlib.sha256(json.dumps([*_versions(), notebook.name, *code]).encode())
     for path in [root / "requirements.txt", root / "constraints.txt", *files]:
         digest.update(f"\0{path.relative_to(root).as_posix()}\0".encode())
         digest.update(path.read_bytes())
@@ -209,10 +217,25 @@ class ExecutedNotebooks:
         """Return the code cells with the outputs that they have when executed now, or None if that is not known."""
         if not self.place(path).is_dir():
             return None
+        kept, notebook = get_cache(str(self.place(path))), nbformat.read(path, as_version=4)
         try:
-            return get_cache(str(self.place(path))).merge_match_into_notebook(nbformat.read(path, as_version=4))[1]
+            return kept.merge_match_into_notebook(notebook)[1]
         except KeyError:
-            return None
+            return self._under_new_metadata(kept, notebook, path)
+
+    def _under_new_metadata(
+        self, kept: JupyterCacheAbstract, notebook: nbformat.NotebookNode, path: Path
+    ) -> nbformat.NotebookNode | None:
+        """The outputs of the same code under other tags or captions, which jupyter-cache counts: it is told of them."""
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        for record in kept.list_cache_records():
+            ran = kept.get_cache_bundle(record.pk).nb
+            for cell, done in zip(cells, ran.cells, strict=True):
+                cell.outputs, cell.execution_count = done.outputs, done.execution_count
+            notebook.metadata["language_info"] = ran.metadata["language_info"]
+            kept.cache_notebook_bundle(CacheBundleIn(notebook, str(path)), check_validity=False, overwrite=True)
+            return kept.merge_match_into_notebook(notebook)[1]
+        return None
 
     def write(self, execution: Execution) -> None:
         """Keep what a notebook came to, in one move."""

@@ -2,8 +2,11 @@
 
 import base64
 import json
+import os
 import pickle
 import re
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -276,6 +279,15 @@ def test_a_refusal_of_the_c_compiler_is_reported(tmp_path: Path, monkeypatch: py
     with pytest.raises(RuntimeError, match=r"error: (.|\n)*nonsense"):
         building.build("nonsense", wasm=False)
     assert not list(tmp_path.glob("*.so"))
+
+
+def test_a_refusal_is_reported_on_a_machine_that_knows_no_utf_8(tmp_path: Path) -> None:
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "LRLIB_CACHE_DIR": str(tmp_path)}
+    code = "import lrlib._compiler.build as b\ntry: b.build('\\u03b7', wasm=False)\nexcept RuntimeError as e: print(ascii(e))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=os.environ | plain, capture_output=True, text=True, check=True)
+    assert "the C compiler refused the program" in done.stdout
+    assert "\\u03b7" in done.stdout
 
 
 def test_an_operation_without_a_rule_is_named_with_its_place() -> None:

@@ -1,12 +1,15 @@
 """Curves: what is kept, what is refused, and the one rule of divergence."""
 
 import tracemalloc
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lrlib.curves import Curve, read
+from lrlib.curves.divergence import THRESHOLD
+from lrlib.diagnostics.symptoms import BARS
 from lrlib.tasks import digits_mlp
 from lrlib.training import sweep, train
 
@@ -62,6 +65,12 @@ def test_a_run_and_its_curve_diverge_at_the_same_step() -> None:
         step = run.curve.diverged_at(run.divergence_threshold)
         assert step == run.diverged_at or (step is None and run.diverged_at == run.steps)
     assert runs[1].diverged_at is not None
+
+
+def test_one_threshold_of_divergence_stands_in_all_places() -> None:
+    """Two of them are translated to JavaScript, where a name from another module would not arrive."""
+    assert signature(Curve.diverged_at).parameters["threshold"].default == THRESHOLD
+    assert BARS["divergence"].value == THRESHOLD
 
 
 def test_the_curve_of_a_run_holds_what_the_run_recorded() -> None:

@@ -194,6 +194,21 @@ def test_a_raising_cell_stops_the_build_when_all_others_have_run(project: Path) 
     assert "(executed)" not in said
 
 
+@pytest.mark.parametrize(("tag", "again"), [("hide-input", False), ("raises-exception", True)])
+def test_a_tag_runs_a_notebook_again_only_if_its_execution_hangs_on_it(project: Path, tag: str, again: bool) -> None:
+    path = write_notebook(project / "chapters" / "page.ipynb", "print(40 + 2)")
+    build(project)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].metadata["tags"] = [tag]
+    nbformat.write(notebook, path)
+    for first in (True, False):
+        said, _ = build(project)
+        assert ("page (from the cache)" in said) is not (again and first)
+        page = (project / "_build" / "html" / "chapters" / "page.html").read_text(encoding="utf-8")
+        assert "42" in page
+        assert f"tag_{tag}" in page
+
+
 def test_the_notebooks_that_took_longest_come_first(project: Path) -> None:
     paths = [
         write_notebook(project / "chapters" / f"{name}.ipynb", "1" * n) for name, n in (("a", 1), ("b", 2), ("c", 3))

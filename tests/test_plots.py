@@ -32,6 +32,13 @@ def test_final_loss_is_the_median_over_seeds_and_marks_divergence():
     assert crosses.get_offsets()[:, 0].tolist() == [1e30]
 
 
+def test_final_errors_are_drawn_as_losses_are_and_an_accuracy_is_not():
+    ax = plots.plot_final_loss(SWEEP, measure="validation_error")
+    assert ax.get_ylabel() == "validation error after 12 steps"
+    with pytest.raises(ValueError, match=r"measure must be a loss or an error, .*, but got 'validation_accuracy'"):
+        plots.plot_final_loss(SWEEP, measure="validation_accuracy")
+
+
 @pytest.mark.parametrize(("measure", "smooth", "points"), [("loss", 1, 12), ("loss", 3, 4), ("train_loss", 1, 4)])
 def test_curves_carry_their_rates_and_stop_at_divergence(measure, smooth, points):
     ax = plots.plot_curves(SWEEP, measure=measure, smooth=smooth)

@@ -99,6 +99,19 @@ def test_a_group_that_is_added_later_keeps_its_ratio():
     assert [group["lr"] for group in optimizer.param_groups] == [0.0, 0.0, 0.0]
 
 
+def test_a_group_that_is_added_before_the_scheduler_steps_is_never_used_at_another_rate():
+    schedule = linear(0.1, total_steps=10)
+    optimizer = torch.optim.SGD([parameter()], lr=2.0)
+    scheduler = as_torch(schedule, optimizer)
+    for step in range(10):
+        assert {group["lr"] for group in optimizer.param_groups} == {schedule(step)}
+        optimizer.step()
+        if step == 3:
+            optimizer.add_param_group({"params": [parameter()], "lr": 2.0})
+        scheduler.step()
+    assert len(optimizer.param_groups) == 2
+
+
 LATER = {
     "LambdaLR": lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda step: 1.0),
     "warm restarts": lambda o: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(o, T_0=5),

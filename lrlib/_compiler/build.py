@@ -165,9 +165,10 @@ def _zig(text: str, arguments: list[str], workshop: Path, name: str) -> Path:
     (workshop / "text.c").write_text(text, encoding="utf-8")
     command = [str(zig), "cc", "text.c", *arguments, "-o", name]
     caches = {"ZIG_GLOBAL_CACHE_DIR": str(workshop.parent / "zig"), "ZIG_LOCAL_CACHE_DIR": str(workshop / "zig")}
-    result = subprocess.run(command, cwd=workshop, env=os.environ | caches, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=workshop, env=os.environ | caches, capture_output=True, check=False)
     if result.returncode:
-        raise RuntimeError(f"the C compiler refused the program: {result.stderr.strip()[-2000:]}")
+        said = result.stderr.decode("utf-8", errors="replace").strip()  # whatever encoding this machine likes
+        raise RuntimeError(f"the C compiler refused the program: {said[-2000:]}")
     return workshop / name
 
 

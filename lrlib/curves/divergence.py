@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+THRESHOLD = 1e3  # of the size of a run's first loss: beyond it the run has diverged, unless another is asked for
 SMALLEST_LOSS = 1e-12  # a first loss below it counts as this, so that a run that starts at its minimum may stray
 
 
@@ -20,7 +21,7 @@ def first_divergence(losses: np.ndarray[Any, Any], threshold: float) -> np.ndarr
     Returns:
         (...) integers.
 
-    The page's twin is ``divergedAt`` in ``widgets/wasm_runner.js``.
+    The page's twin is ``divergedAt`` in ``lrlib/widgets/trainer/wasm_runner.js``.
 
     >>> import numpy as np
     >>> first_divergence(np.array([[1e-8, 2e-8, 2e-5], [-3.0, 0.0, 2000.0], [2.0, np.nan, 1.0]]), 1e3)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # a saved sweep can be drawn without torch
     from lrlib.schedules import Schedule
     from lrlib.training import Run, Sweep
 
-_SPLITS = {"train_loss": "training loss", "validation_loss": "validation loss"}
+_SPLITS = ("train_loss", "validation_loss")
 
 
 def plot_final_loss(
@@ -30,9 +30,12 @@ def plot_final_loss(
 ) -> Axes:
     """Loss after the budget against learning rate: the median over seeds, a band from the lower to the upper quartile.
 
-    Points are coloured by rate, or all in ``colour``. A cross on the upper edge marks a rate at which at least half of
-    the seeds diverged.
+    ``measure`` is a loss or an error, such as ``"validation_error"``; on the logarithmic axis 0 has no place. Points
+    are coloured by rate, or all in ``colour``. A cross on the upper edge marks a rate at which at least half of the
+    seeds diverged.
     """
+    if not measure.endswith(("_loss", "_error")):
+        _check.fail("measure", "a loss or an error, such as 'validation_error'", measure)
     ax = axes_or_new(ax)
     final, rates = sweep.final(measure), sweep.rate_axis
     failed = sweep.diverged_share >= 0.5
@@ -55,7 +58,7 @@ def plot_final_loss(
         s=30,
         transform=ax.get_xaxis_transform(),
     )
-    ax.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel=f"{_SPLITS[measure]} after {sweep.steps} steps")
+    ax.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel=f"{_words(measure)} after {sweep.steps} steps")
     return ax
 
 
@@ -94,7 +97,7 @@ def plot_curves(
         labels.append((f"{rate:.3g}", float(steps[shown][-1]), float(middle[-1]), colour))
     ax.set(yscale="log")
     label_ends(ax, labels)
-    name = "minibatch loss" if measure == "loss" else _SPLITS[measure]
+    name = "minibatch loss" if measure == "loss" else _words(measure)
     ax.set(xlabel="step", ylabel=name)
     return ax
 
@@ -138,3 +141,7 @@ def plot_update_ratios(
     ax.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel="‖Δw‖ / ‖w‖")
     label_ends(ax, labels)
     return ax
+
+
+def _words(measure: str) -> str:
+    return measure.replace("train_", "training ").replace("_", " ")

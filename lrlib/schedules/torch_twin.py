@@ -26,7 +26,8 @@ def as_torch(schedule: Schedule | Sequence[Schedule], optimizer: Optimizer) -> L
     that the optimizer was made with count, and if all are 0, all groups follow alike. With one schedule for each group,
     in their order, each follows its own, and the rates do not count. A group that is added later
     (``add_param_group``) keeps its ratio to the highest rate that the optimizer was made with; it joins at the next
-    ``scheduler.step()``, and needs one schedule for all.
+    ``scheduler.step()``, and needs one schedule for all. Until then it has the rate that it was added with: add it
+    between ``optimizer.step()`` and ``scheduler.step()``, and no update uses that one.
 
     The optimizer is given nothing but its rates, so no ``initial_lr`` is left for a scheduler that is made later; a
     rate that is a tensor is filled in place. The ``state_dict`` holds the step number and the ratios, as plain data. To

@@ -1,11 +1,11 @@
 """The book's tasks on real data."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrlib import _check, data, models
 from lrlib.data import Dataset
@@ -80,7 +80,9 @@ def _mlp(
     return _images(f"{name} MLP " + "-".join(map(str, sizes)), images, model, shift, label_noise, seed)
 
 
-def _images(name: str, images: Dataset, model: partial, shift: bool, label_noise: float, seed: int) -> Task:
+def _images(
+    name: str, images: Dataset, model: Callable[[], nn.Module], shift: bool, label_noise: float, seed: int
+) -> Task:
     augment = shift_images if _check.boolean("shift", shift) else None
     share = _check.real("label_noise", label_noise, at_least=0, at_most=1)
     inputs, labels = images.train

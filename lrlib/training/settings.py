@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lrlib import _check
+from lrlib.curves.divergence import THRESHOLD
 from lrlib.schedules import PlateauRule, Schedule
 from lrlib.streams import SEEDS
 from lrlib.tasks import Task
@@ -82,7 +83,7 @@ def checked_plan(
     eval_examples: int = 2048,
     clip_norm: float | None = None,
     record_updates: bool = False,
-    divergence_threshold: float = 1e3,
+    divergence_threshold: float = THRESHOLD,
     threads: int = 1,
     microbatch: int | None = None,
     autocast: torch.dtype | None = None,

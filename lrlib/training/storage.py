@@ -45,6 +45,8 @@ def read(path: str | Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, A
     """
     need = "a file written by Sweep.save"
     try:
+        if Path(path).is_file() and not zipfile.is_zipfile(path):
+            raise ValueError("no .npz file, or a part of one")
         with np.load(Path(path), allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
             found = header["format"]

@@ -11,6 +11,7 @@ import numpy as np
 
 from lrlib import _check
 from lrlib.curves import first_divergence
+from lrlib.curves.divergence import THRESHOLD
 from lrlib.tuning.found import Found
 from lrlib.tuning.objectives import Objective
 from lrlib.tuning.wiring import distributions_of, pruner_of, sampler_of, storage_of
@@ -18,7 +19,6 @@ from lrlib.tuning.wiring import distributions_of, pruner_of, sampler_of, storage
 if TYPE_CHECKING:
     import optuna
 
-THRESHOLD = 1e3  # as in lrlib.training
 Space = Mapping[str, Any]
 
 

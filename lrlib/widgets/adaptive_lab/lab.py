@@ -8,6 +8,7 @@ import ipywidgets
 import numpy as np
 
 from lrlib import _check, training
+from lrlib.curves.divergence import THRESHOLD
 from lrlib.tasks import Task
 from lrlib.training.compiled import Compilation
 from lrlib.training.run import compiled_ahead
@@ -20,7 +21,7 @@ from lrlib.widgets.trainer.choices import offered_tasks
 from lrlib.widgets.trainer.choices import rules as rules_of
 from lrlib.widgets.trainer.page_data import page_obstacle, tasks_and_data
 from lrlib.widgets.trainer.programs import training_programs
-from lrlib.widgets.trainer.trained_lab import BREATH, THRESHOLD, advance, as_in_a_page, device_choice
+from lrlib.widgets.trainer.trained_lab import BREATH, advance, as_in_a_page, device_choice
 from lrlib.widgets.training_lab.lab import TASKS
 
 EVALUATIONS = 20  # on the way of a run

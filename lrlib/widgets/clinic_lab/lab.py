@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from lrlib import _check
+from lrlib.curves.divergence import THRESHOLD
 from lrlib.training import Run, train
 from lrlib.widgets.clinic_lab.clinic import Clinic
 from lrlib.widgets.clinic_lab.patients import (
@@ -25,7 +26,6 @@ from lrlib.widgets.drawing.still import Axis, Still, side_by_side
 from lrlib.widgets.hosting.packing import pack
 from lrlib.widgets.trainer.page_data import tasks_and_data
 from lrlib.widgets.trainer.programs import training_programs
-from lrlib.widgets.trainer.trained_lab import THRESHOLD
 
 DECAYED_LABEL = "{}, with weight decay"
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lrlib import _check
+from lrlib.curves.divergence import THRESHOLD
 from lrlib.schedules import Schedule
 from lrlib.tasks import Task
 from lrlib.training import Run
@@ -17,7 +18,7 @@ from lrlib.widgets.schedule_lab.shapes import DECAYS, composed
 from lrlib.widgets.trainer.choices import in_full, offered_tasks, rules
 from lrlib.widgets.trainer.page_data import tasks_and_data
 from lrlib.widgets.trainer.programs import training_programs
-from lrlib.widgets.trainer.trained_lab import THRESHOLD, TrainedLab
+from lrlib.widgets.trainer.trained_lab import TrainedLab
 
 STEPS = (100, 300, 1000, 2000)
 EVALUATIONS = 30  # of the validation loss along a run

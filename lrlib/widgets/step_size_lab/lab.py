@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from lrlib import _check, surfaces
+from lrlib.curves.divergence import THRESHOLD
 from lrlib.surfaces import Surface
 from lrlib.training import descend
 from lrlib.updates import UpdateRule
@@ -18,7 +19,6 @@ from lrlib.widgets.hosting.lab import Lab
 from lrlib.widgets.hosting.packing import pack
 from lrlib.widgets.trainer.choices import RULES, WITH_MOMENTUM
 from lrlib.widgets.trainer.programs import compiled, rule_program, surface_program
-from lrlib.widgets.trainer.trained_lab import THRESHOLD
 
 CONTOUR, CURVE = 72, 241  # grid points along each axis of a contour plot, and along a one-dimensional surface
 

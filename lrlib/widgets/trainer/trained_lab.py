@@ -19,7 +19,6 @@ from lrlib.widgets.hosting.lab import Lab
 from lrlib.widgets.hosting.packing import pack
 from lrlib.widgets.trainer.page_data import page_obstacle
 
-THRESHOLD = 1e3  # as in lrlib.training
 SHOW_EVERY = 0.03  # s between two pictures of a run under way
 BREATH = 0.002  # s in which the kernel reads what the reader did meanwhile
 PIECES = {"torch": 2, "compiled": 16}  # updates between two looks at the clock

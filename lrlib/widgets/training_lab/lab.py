@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lrlib import _check, schedules
+from lrlib.curves.divergence import THRESHOLD
 from lrlib.schedules import Schedule
 from lrlib.tasks import Task
 from lrlib.training import Run, Sweep
@@ -16,7 +17,7 @@ from lrlib.widgets.hosting.packing import pack
 from lrlib.widgets.trainer.choices import RULES, in_full, offered_tasks
 from lrlib.widgets.trainer.page_data import schedule_factors, tasks_and_data
 from lrlib.widgets.trainer.programs import training_programs
-from lrlib.widgets.trainer.trained_lab import THRESHOLD, TrainedLab
+from lrlib.widgets.trainer.trained_lab import TrainedLab
 
 STEPS = (50, 100, 200, 300)
 BATCH_SIZES = (16, 64, 256)
