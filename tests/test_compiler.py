@@ -283,7 +283,8 @@ def test_a_refusal_of_the_c_compiler_is_reported(tmp_path: Path, monkeypatch: py
 
 def test_a_refusal_is_reported_on_a_machine_that_knows_no_utf_8(tmp_path: Path) -> None:
     plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "LRLIB_CACHE_DIR": str(tmp_path)}
-    code = "import lrlib._compiler.build as b\ntry: b.build('\\u03b7', wasm=False)\nexcept RuntimeError as e: print(ascii(e))"
+    code = "from lrlib._compiler.build import build\ntry: build('\\u03b7', wasm=False)\n"
+    code += "except RuntimeError as error: print(ascii(error))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=os.environ | plain, capture_output=True, text=True, check=True)
     assert "the C compiler refused the program" in done.stdout
