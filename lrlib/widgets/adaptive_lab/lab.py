@@ -296,9 +296,8 @@ class AdaptiveLab(Lab):
     def summary(self) -> str:
         """The settings that the lab begins with."""
         now = self.read()
-        shown = [
-            f"{label} at {now[f'rate_{rule.name}']:g}" for label, rule in self.rules.items() if now[f"show_{rule.name}"]
-        ]
+        pairs = [(label, rule.name) for label, rule in self.rules.items()]
+        shown = [f"{label} at {now[f'rate_{name}']:g}" for label, name in pairs if now[f"show_{name}"]]
         return f"Adaptive lab: {now['task']}, {self.steps} steps: {', '.join(shown) or 'no rule'}"
 
 
