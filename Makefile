@@ -28,7 +28,7 @@ export WORKERS
 export MALLOC_TRIM_THRESHOLD_ ?= 1000000000
 export MALLOC_MMAP_THRESHOLD_ ?= 1000000000
 
-.PHONY: help venv book serve lab assignments grade formgrader browser test test-quick nbval bench lint format clean distclean
+.PHONY: help venv book serve lab assignments grade formgrader browser test test-code test-notebooks test-quick nbval bench lint format clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -114,11 +114,15 @@ browser: $(STAMP)
 		{ apt-get install -y -qq chromium-headless-shell || apt-get install -y -qq chromium; } >/dev/null; \
 	fi || true
 
-# Notebooks that the build has executed as they are now are not executed again: their outputs are compared.
+test: test-code test-notebooks
+
 # worksteal: a module's tests share what they build, so they stay in one process until the other has nothing left to do.
-test: browser
+test-code: browser
 	$(BIN)/python -m pytest -q -n $(TESTERS) --dist worksteal tests lrlib
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope -p tests.executed_notebooks --nbval-lax chapters
+
+# Notebooks that the build has executed as they are now are not executed again: their outputs are compared.
+test-notebooks: $(STAMP)
+	$(BIN)/python -m pytest -q -n auto --dist loadscope -p tests.executed_notebooks --nbval-lax chapters
 
 test-quick: $(STAMP)
 	$(BIN)/python -m pytest -q -x -n $(WORKERS) -m "not browser and not slow" tests lrlib

@@ -5,6 +5,7 @@ keeps with those in the cache of ``make book``. A notebook that the cache does n
 edited since, or what it imports was) is left to nbval, which executes it.
 """
 
+import os
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -18,11 +19,22 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "extensions"))
 
 from execution_cache import ExecutedNotebooks
 
+LITTLE = 4  # notebooks, as many as there are assignments, which are no pages of the book
 EXECUTED = pytest.StashKey[ExecutedNotebooks]()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many ``-n auto`` are: none if there is little to execute, since each process looks at all notebooks anew."""
+    executed = config.stash[EXECUTED] = ExecutedNotebooks(config.rootpath)
+    folders = [config.rootpath / name for name in config.args]
+    notebooks = [path for folder in folders for path in folder.rglob("*.ipynb") if path.parent.name[0] != "."]
+    left = [path for path in notebooks if not executed.place(path).is_dir()]
+    return int(os.environ.get("WORKERS", "2")) if len(left) > LITTLE else 0
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[EXECUTED] = ExecutedNotebooks(config.rootpath)
+    config.stash.setdefault(EXECUTED, ExecutedNotebooks(config.rootpath))
 
 
 @pytest.hookimpl(wrapper=True)
