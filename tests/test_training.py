@@ -301,3 +301,14 @@ def test_the_gpu_gives_the_cpus_numbers():
     on = {device: training.sweep(TASKS["mlp"], device=device, **settings) for device in ("cpu", "cuda")}
     np.testing.assert_allclose(on["cuda"].loss, on["cpu"].loss, rtol=1e-9)
     assert on["cuda"].provenance["device"] == "cuda"
+
+
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])
+def test_a_runs_dropout_hangs_on_its_own_seed_and_not_on_who_is_beside_it(device: str):
+    settings = {"learning_rates": [0.1], "steps": 5, "device": device, "dtype": torch.float64, "engine": "torch"}
+    both = training.sweep(task_of(Regularized), seeds=[0, 1], **settings)
+    alone = training.sweep(task_of(Regularized), seeds=[1], **settings)
+    np.testing.assert_allclose(both.loss[1], alone.loss[0], rtol=1e-9)
