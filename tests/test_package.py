@@ -49,6 +49,7 @@ def test_rooms_are_loaded_when_they_are_named() -> None:
         ("lrlib.schedules", ["torch", "matplotlib"]),
         ("lrlib.__main__, lrlib.curves, lrlib.diagnostics.doctor", ["torch", "scipy", "matplotlib"]),
         ("lrlib.plots", ["torch", "lrlib._compiler"]),
+        ("lrlib.tuning", ["torch", "optuna", "matplotlib"]),
     ],
 )
 def test_an_import_brings_no_more_than_it_needs(module: str, heavy: list[str]) -> None:

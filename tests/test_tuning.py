@@ -77,7 +77,7 @@ from lrlib import tuning
 
 Path(sys.argv[2]).touch()
 while not Path(sys.argv[3]).exists():
-    pass
+    time.sleep(0.001)
 print(len(tuning.search(lambda chosen, report: chosen["x"], {"x": (0.1, 1.0)}, trials=6, storage=sys.argv[1]).losses))
 """
 

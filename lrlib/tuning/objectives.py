@@ -1,12 +1,16 @@
 """What a search minimizes: any function of settings that reports on its way, and one made from a task."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from lrlib import _check, training
-from lrlib.tasks import Task
+from lrlib import _check
+
+if TYPE_CHECKING:  # a search that trains something else needs no torch
+    from lrlib.tasks import Task
 
 Settings = Mapping[str, Any]
 
@@ -49,6 +53,9 @@ def of_task(
     >>> bool(objective({"learning_rate": 0.5}, lambda step, loss: None) < 1.5)
     True
     """
+    from lrlib import training
+    from lrlib.tasks import Task
+
     if not isinstance(task, Task):
         _check.fail("task", "a Task", task, error=TypeError)
     steps = _check.integer("steps", steps, at_least=1)
