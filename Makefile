@@ -28,12 +28,13 @@ export WORKERS
 export MALLOC_TRIM_THRESHOLD_ ?= 1000000000
 export MALLOC_MMAP_THRESHOLD_ ?= 1000000000
 
-.PHONY: help venv book serve lab assignments grade formgrader browser test test-code test-notebooks test-quick nbval bench lint format clean distclean
+.PHONY: help venv executed book serve lab assignments grade formgrader browser test test-code test-notebooks test-quick nbval bench lint format clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book    execute the notebooks and build the book (what has not changed is not run again)"
 	@echo "             make book CHAPTER=decay builds one page"
+	@echo "make executed  execute the notebooks and write nothing"
 	@echo "make test    unit tests, doctests, browser tests, every notebook (what the build has executed is compared)"
 	@echo "make test-quick  what takes a minute: no browser, no notebooks, nothing slow"
 	@echo "make nbval   execute every notebook once more and compare what it prints"
@@ -60,6 +61,10 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -e .
 	@$(BIN)/python -m compileall -qq -j 0 -x 'site-packages/.*/tests?/' $(VENV)/lib || true
 	@touch $@
+
+# The notebooks alone: the book is then written from what they came to.
+executed: $(STAMP)
+	@$(BIN)/python extensions/execution_cache.py
 
 NOTEBOOKS = find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*'
 PAGE = $(basename $(firstword $(shell find chapters -name '$(CHAPTER).ipynb' -o -name '$(CHAPTER).md')))
@@ -114,10 +119,11 @@ browser: $(STAMP)
 		{ apt-get install -y -qq chromium-headless-shell || apt-get install -y -qq chromium; } >/dev/null; \
 	fi || true
 
+# FIRST: what must be there before the code is tested, for instance `make -j2 test FIRST=book`.
 test: test-code test-notebooks
 
 # worksteal: a module's tests share what they build, so they stay in one process until the other has nothing left to do.
-test-code: browser
+test-code: $(FIRST) browser
 	$(BIN)/python -m pytest -q -n $(TESTERS) --dist worksteal tests lrlib
 
 # Notebooks that the build has executed as they are now are not executed again: their outputs are compared.

@@ -15,12 +15,15 @@ import os
 import platform
 import re
 import shutil
+import sys
 import tempfile
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import nbformat
+import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
@@ -28,6 +31,7 @@ from notebook_runner import Execution, execute_all
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
+from sphinx_external_toc.parsing import parse_toc_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -272,34 +276,34 @@ class ExecutedNotebooks:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _execute(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """Execute what is not in the cache, and name the pages to be read again."""
-    pages = {name: Path(env.doc2path(name)) for name in sorted(env.found_docs) if env.doc2path(name).endswith(".ipynb")}
-    app.executed_notebooks = executed = ExecutedNotebooks(Path(app.srcdir))
+def execute_missing(
+    executed: ExecutedNotebooks, paths: list[Path], timeout: int, say: Callable[[str], object]
+) -> list[Execution]:
+    """Execute what is not in the cache, a line of ``say`` for each notebook; those that failed."""
     missing = []
-    logger.info("")  # Sphinx has begun a line of its own
-    for path in pages.values():
+    for path in paths:
         if executed.read(path) is None:
             missing.append(path)
         else:
-            logger.info("%6s    %s (from the cache)", "", path.stem)
+            say(f"{'':6}    {path.stem} (from the cache)")
 
     def report(execution: Execution) -> None:
         if not execution.error:
             executed.write(execution)
         outcome = "FAILED" if execution.error else "executed"
-        logger.info("%6.1f s  %s (%s)", execution.seconds, execution.path.stem, outcome)
+        say(f"{execution.seconds:6.1f} s  {execution.path.stem} ({outcome})")
 
-    failed = [
-        execution
-        for execution in execute_all(
-            executed.longest_first(missing),
-            workers=int(os.environ.get("WORKERS", "2")),
-            timeout=app.config.nb_execution_timeout,
-            done=report,
-        )
-        if execution.error
-    ]
+    missing = executed.longest_first(missing)
+    workers = int(os.environ.get("WORKERS", "2"))
+    return [one for one in execute_all(missing, workers=workers, timeout=timeout, done=report) if one.error]
+
+
+def _execute(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+    """Execute what is not in the cache, and name the pages to be read again."""
+    pages = {name: Path(env.doc2path(name)) for name in sorted(env.found_docs) if env.doc2path(name).endswith(".ipynb")}
+    app.executed_notebooks = executed = ExecutedNotebooks(Path(app.srcdir))
+    logger.info("")  # Sphinx has begun a line of its own
+    failed = execute_missing(executed, list(pages.values()), app.config.nb_execution_timeout, logger.info)
     for execution in failed:
         logger.error("%s, %s", execution.path.relative_to(app.srcdir), execution.error)
     if failed:
@@ -338,3 +342,18 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", _choose_cache)
     app.connect("build-finished", _drop_unused_caches)
     return {"parallel_read_safe": False, "parallel_write_safe": True}
+
+
+def main(root: Path) -> int:
+    """Execute what is not in the cache of the book's notebooks, without Sphinx; how many failed."""
+    names = parse_toc_yaml(root / "_toc.yml")
+    paths = [path for name in sorted(names) if (path := root / f"{name}.ipynb").exists()]
+    timeout = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["execute"]["timeout"]
+    failed = execute_missing(ExecutedNotebooks(root), paths, timeout, partial(print, flush=True))
+    for execution in failed:
+        sys.stderr.write(f"{execution.path.relative_to(root)}, {execution.error}\n")
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(__file__).parents[1]))

@@ -194,6 +194,24 @@ def test_a_raising_cell_stops_the_build_when_all_others_have_run(project: Path) 
     assert "(executed)" not in said
 
 
+def test_notebooks_executed_by_themselves_are_not_executed_by_the_build(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_notebook(project / "chapters" / "good.ipynb", "print(40 + 2)")
+    write_notebook(project / "chapters" / "raises.ipynb", "1 / 0")
+    pages = "- file: chapters/good\n- file: chapters/raises\n- file: chapters/text\n"
+    (project / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters:\n{pages}", encoding="utf-8")
+    (project / "_config.yml").write_text("execute:\n  timeout: 60\n", encoding="utf-8")
+    assert execution_cache.main(project) == 1
+    said = capfd.readouterr()
+    assert "good (executed)" in said.out
+    assert "raises (FAILED)" in said.out
+    assert "chapters/raises.ipynb, " in said.err
+    assert "ZeroDivisionError" in said.err
+    (project / "chapters" / "raises.ipynb").unlink()
+    assert "good (from the cache)" in build(project)[0]
+
+
 @pytest.mark.parametrize(("tag", "again"), [("hide-input", False), ("raises-exception", True)])
 def test_a_tag_runs_a_notebook_again_only_if_its_execution_hangs_on_it(project: Path, tag: str, again: bool) -> None:
     path = write_notebook(project / "chapters" / "page.ipynb", "print(40 + 2)")
