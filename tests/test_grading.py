@@ -48,6 +48,25 @@ def test_all_servers_are_forked_from_one_process_and_that_is_replaced_once_it_ha
         assert pool.submit(_forked_from, PRELUDE).result() == {checking._nurseries[0]._process.pid}
 
 
+def test_a_server_begins_with_the_callers_path_folder_and_environment_of_now(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert marks(source, SCALE)["scale"].points == 1  # the process that servers are forked from is there
+    (tmp_path / "only_here.py").write_text("THREE = 3\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setenv("A_SECRET", "of the teacher's")
+    prelude = (
+        "import os, only_here\nwith open('only_here.py') as file: file.read()\n"
+        "assert (os.environ['LC_ALL'], os.environ.get('A_SECRET')) == ('C.UTF-8', None)\n"
+        "assert os.path.basename(os.environ['HOME']).startswith('lrlib-grading-')"
+    )
+    server = checking.Server([prelude], LIMITS)
+    assert Path(f"/proc/{server._pid}").exists() or sys.platform != "linux"
+    server.close()
+
+
 def _forked_from(prelude: str) -> set[int]:
     checking._own.servers.clear()
     checking.server([prelude], LIMITS)
