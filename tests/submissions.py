@@ -137,9 +137,9 @@ _BODIES = {
     "exits": ("import os; os._exit(0)", "ended the program"),
     "floods": ("print('x' * 10_000)", ""),
     "patches": ("np.allclose = np.isclose = lambda *a, **k: True; np.testing = None; return 0", ""),
-    "loops": ("while True: pass", "Stopped after"),
+    "hangs": ("while True: __import__('time').sleep(1)", "Stopped after"),
 }
-FAULTS = ["raises", "exits", "floods", "is deleted", "is text", "is cut in two", "patches", "loops"]
+FAULTS = ["raises", "exits", "floods", "is deleted", "is text", "is cut in two", "patches", "hangs"]
 
 
 def faulty(assignment: Assignment, released: NotebookNode) -> Submission:
