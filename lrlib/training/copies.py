@@ -16,7 +16,6 @@ from torch.utils._pytree import tree_leaves, tree_map
 from lrlib.models import drawing, stacked_forward
 from lrlib.streams import stream_key
 from lrlib.tasks import Task
-from lrlib.tasks.losses import in_evaluation
 
 EVALUATION_BATCH = 512
 STATISTICS_EXAMPLES = 4096  # from so many training examples batch normalization is computed anew where it must be
@@ -55,7 +54,7 @@ class Copies:
         if autocast is not None and task.stacking == "vmap":  # which autocast reaches in part only
             self.stacking = "loop"
             self._trained = stacked_forward(self._model, self.stacking)
-        self._measures = {"loss": in_evaluation(task.loss), **task.metrics}
+        self._measures = {"loss": task.loss, **task.metrics}
         ends = [len(seeds)]
         if task.draws:
             ends = [*(np.flatnonzero(np.diff(seeds)) + 1).tolist(), *ends]
